@@ -1,0 +1,44 @@
+"""One exception root, so that the command line can turn any expected failure into one line and an exit code.
+
+A bad rollout is data (a stop reason in its trace), never one of these. These are raised when the *user* has to do
+something, or when a component below the loop gives up and the loop has to decide who is to blame.
+"""
+
+
+class UnderstudyError(Exception):
+    """Root of all expected failures. The message is one line: what, where, what to do."""
+
+    exit_code = 2
+
+
+class InputError(UnderstudyError):
+    """A file, option or value the user gave can't be used."""
+
+
+class SchemaError(InputError):
+    """A JSON Schema is invalid, out of bounds, or refers to something outside itself."""
+
+
+class MissingExtraError(UnderstudyError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install 'understudy[{extra}]'")
+
+
+class ModelError(UnderstudyError):
+    """A chat model gave no usable answer after the retries of its layer."""
+
+
+class SimulatorError(UnderstudyError):
+    """A simulated tool could not produce a valid observation. Never the policy's fault."""
+
+
+class ToolError(UnderstudyError):
+    """A tool ran and reports a failure that the policy should see and may react to."""
+
+
+class ThresholdError(UnderstudyError):
+    """A threshold named in the configuration was exceeded."""
+
+    exit_code = 3

@@ -1,0 +1,86 @@
+"""The two plugs of the loop: who decides (``Policy``) and who answers calls (``ToolSource``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from understudy.contract import ToolContract
+from understudy.task import Task
+from understudy.trace import Call, Observation, ParseFault, Source, Tokens, Turn
+from understudy.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one step of a policy gave.
+
+    Attributes:
+        outcome: the turn, or how it was malformed.
+        sampled: tokens the policy generated in this step (0 when unknown).
+        prompted: tokens it read to do so (0 when unknown).
+        cost: money in the currency of the price list, 0 when free or unknown.
+        truncated: the token limit cut the turn off.
+    """
+
+    outcome: Turn | ParseFault
+    sampled: int = 0
+    prompted: int = 0
+    cost: float = 0.0
+    truncated: bool = False
+
+
+class Session(Protocol):
+    """One rollout of a policy. May own a key–value cache and the exact tokens."""
+
+    async def step(self, observations: Sequence[Observation]) -> Sample:
+        """Give the next turn after ``observations`` (empty at first).
+
+        Raises:
+            ModelError: the policy can't go on; the rollout stops as ``policy_error``.
+        """
+        ...
+
+    def tokens(self) -> Tokens | None:
+        """The exact tokens so far, if this policy has them."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the session holds. Called once, however the rollout ends."""
+        ...
+
+
+class Policy(Protocol):
+    """Who decides what to do next."""
+
+    @property
+    def name(self) -> str:
+        """How provenance names it."""
+        ...
+
+    def open(self, task: Task, toolset: Sequence[ToolContract], seed: int) -> Session:
+        """Start a rollout. Only policies that follow annotations may look beyond ``task.question``."""
+        ...
+
+
+class ToolSource(Protocol):
+    """Who answers calls."""
+
+    @property
+    def name(self) -> str:
+        """How provenance names it."""
+        ...
+
+    def source_of(self, contract: ToolContract) -> Source:
+        """Where observations of this contract come from; says who is to blame for a failure."""
+        ...
+
+    async def call(self, contract: ToolContract, call: Call, world: World) -> Observation:
+        """Answer a call whose arguments keep the contract.
+
+        Raises:
+            ToolError: the tool reports a failure that the policy should see.
+            SimulatorError: a simulated tool failed; the policy is not to blame.
+        """
+        ...
