@@ -11,31 +11,41 @@ from collections.abc import Callable
 
 from understudy.lab.base.words import key_words, word_groups
 
-ONSETS = ["b", "br", "bl", "c", "ch", "cl", "cr", "d", "dr", "dw", "f", "fl", "fr", "g", "gh", "gl", "gn", "gr", "h", "j", "k", "kl", "kn", "kr", "kv", "l", "ll", "m", "mb", "mc", "n", "nd", "ng", "p", "ph", "pl", "pr", "ps", "qu", "r", "rh", "s", "sc", "sch", "sh", "sk", "sl", "sm", "sn", "sp", "spr", "squ", "st", "str", "sv", "sw", "t", "th", "tr", "ts", "tw", "v", "vl", "w", "wh", "wr", "x", "y", "z", "zh"]
-VOWELS = ["a", "e", "i", "o", "u", "y", "aa", "ae", "ai", "au", "ay", "ea", "ee", "ei", "eo", "eu", "ey", "ia", "ie", "io", "oa", "oe", "oi", "oo", "ou", "oy", "ua", "ue", "ui", "é", "ö", "ü", "á"]
-CODAS = ["", "b", "bs", "ck", "ct", "d", "ff", "ft", "g", "gg", "ht", "k", "ks", "l", "lb", "ld", "lf", "ll", "lm", "ln", "lt", "m", "mb", "mp", "n", "nch", "nd", "ng", "nk", "ns", "nt", "p", "ps", "pt", "r", "rd", "rg", "rk", "rl", "rm", "rn", "rp", "rs", "rt", "s", "sh", "sk", "sp", "ss", "st", "t", "tch", "th", "ts", "tt", "v", "w", "x", "z", "zz"]
+PLAIN = "bcdfghjklmnprstvwz"
+ONSETS = (
+    "b br bl c ch cl cr d dr dw f fl fr g gh gl gn gr h j k kl kn kr kv l ll m mb mc n nd ng p ph pl pr ps qu r rh "
+    "s sc sch sh sk sl sm sn sp spr squ st str sv sw t th tr ts tw v vl w wh wr x y z zh"
+).split()  # noqa: SIM905 (readable as one line of text)
+VOWELS = (
+    "a e i o u y aa ae ai au ay ea ee ei eo eu ey ia ie io oa oe oi oo ou oy ua ue ui é ö ü á"
+).split()  # noqa: SIM905 (readable as one line of text)
+CODAS = (
+    "b bs ck ct d ff ft g gg ht k ks l lb ld lf ll lm ln lt m mb mp n nch nd ng nk ns nt p ps pt r rd rg rk rl rm "
+    "rn rp rs rt s sh sk sp ss st t tch th ts tt v w x z zz"
+).split()  # noqa: SIM905 (readable as one line of text)
 LINKS = ("of", "the", "de", "van", "al", "and", "in", "du", "von", "on")
 UNITS = ("kg", "km", "m", "cm", "s", "h", "%", "g", "l", "points")
 
 
 def syllable(rng: random.Random) -> str:
-    """Return one spoken syllable; rare vowels and empty onsets keep the mix broad."""
-    onset = "" if rng.random() < 0.12 else rng.choice(ONSETS)
-    vowel = rng.choice(VOWELS[:6]) if rng.random() < 0.75 else rng.choice(VOWELS)
-    coda = rng.choice(CODAS) if rng.random() < 0.45 else ""
-    return onset + vowel + coda
+    """Return one spoken syllable: mostly plain ones, with a broad tail of clusters, diphthongs and accents."""
+    plain = rng.random()
+    onset = rng.choice(PLAIN) if plain < 0.65 else rng.choice(ONSETS) if plain < 0.9 else ""
+    vowel = rng.choice("aeiou") if rng.random() < 0.85 else rng.choice(VOWELS)
+    closed = rng.random()
+    return onset + vowel + (rng.choice("nrlstkmd") if closed < 0.3 else rng.choice(CODAS) if closed < 0.42 else "")
 
 
 def stem(rng: random.Random) -> str:
     """Return one lower-case pseudo-word of 2 to about 12 letters."""
     kind = rng.random()
-    if kind < 0.7:
-        return "".join(syllable(rng) for _ in range(rng.choices((1, 2, 3, 4), (2, 6, 3, 1))[0]))
-    if kind < 0.85:  # strictly alternating letters: the plainest names
+    if kind < 0.72:
+        return "".join(syllable(rng) for _ in range(rng.choices((1, 2, 3, 4), (2, 6, 2.5, 0.5))[0]))
+    if kind < 0.92:  # strictly alternating letters: the plainest names
         first = rng.randrange(2)
-        letters = ("bcdfghjklmnprstvwz", "aeiou")
-        return "".join(rng.choice(letters[(first + i) % 2]) for i in range(rng.randint(3, 8)))
-    return "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randint(2, 7)))
+        letters = (PLAIN, "aeiou")
+        return "".join(rng.choice(letters[(first + i) % 2]) for i in range(rng.randint(3, 7)))
+    return "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randint(2, 6)))
 
 
 def proper(rng: random.Random) -> str:

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from understudy.lab.base.corpus import pages
+from understudy.lab.base.names import full_name, identifier, proper
 from understudy.lab.base.page import sentence
 from understudy.lab.base.words import word_groups
 
@@ -29,19 +30,32 @@ RESERVED = CONTROL + TAGS
 """Single tokens with ids 0..13, in this order. None occurs in the corpus. Only CONTROL is skipped when decoding."""
 
 SPLIT = (
-    r"""": \{?"|", "|"\}|\{"|\p{N}|-|'s(?!\p{L})|\p{Lu}\p{Ll}*(?: (?=\p{Lu}))?| ?\p{Ll}+|\p{L}"""
+    r"""": \{?"|", "|"\}|\{"|\p{N}|-|'s(?!\p{L})|\p{Lu}\p{Ll}*| ?\p{Ll}+|\p{L}"""
     r"""| ?["(\[{](?!\s)|[^\s\p{L}\p{N}"-]+|"|\s"""
 )
 """Pre-tokenizer pattern; BPE merges never cross its pieces."""
 
 
+FRAMES = (
+    "I need the", "I know the answer.", "So the answer is", "Who is the", "Who was", "When was", "Where is", "Which of the",
+    "In which", "What is the", "How many", "The two are", "It is not", "First I need", "Now I need", "Next, I have", "yes",
+    "type", "string", "name", "arguments", "function", "description", "parameters", "properties", "required", "object",
+    "number", "integer", "result", "error", "value", "query", "status", "null", "true", "false", "unknown", "Return the",
+    "Look up", "not found", "first", "second", "earlier", "later", "larger", "smaller", "older", "more than", "less than",
+)  # fmt: skip
+"""Plain words of questions, thoughts and schemas that should cost few tokens; only the tokenizer sees this list."""
+
+
 def training_text(seed: int = 0, count: int = 6000) -> Iterator[str]:
-    """Yield the text BPE is trained on: pages of the corpus, plain sentences, and each word of the list once."""
+    """Yield the text BPE is trained on: pages of the corpus, names, plain sentences, the word list and FRAMES."""
     rng = Random(f"base-tokenizer-{seed}")
-    yield from islice((page.text for page in pages(seed, 700)), count // 3)
-    yield from (sentence(rng) for _ in range(count))
+    yield from islice((page.text for page in pages(seed, 500)), count // 6)
+    for _ in range(count):
+        yield sentence(rng)
+        yield f'{full_name(rng)}, "{proper(rng)}", "{identifier(rng)}"}}'
     for words in word_groups().values():
-        yield from (f"the {word}, {word}, {word.capitalize()}" for word in words)
+        yield from (f"the {word}, {word}_{word}, {word.capitalize()}" for word in words)
+    yield from (f'{frame} the {frame[0].lower()}{frame[1:]} "{frame}"' for frame in FRAMES for _ in range(60))
 
 
 def build_tokenizer(seed: int = 0) -> Any:
