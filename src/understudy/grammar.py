@@ -43,10 +43,11 @@ def parse_turn(text: str, turn_index: int = 0) -> Turn | ParseFault:
         if tag not in ("<think>", "<tool_call>", "<answer>"):
             return fault(Fault.STRAY_TAG, f"unexpected {tag}", text)
         closing = f"</{tag[1:]}"
-        end = _TAG.search(text, match.end())
-        if end is None or end.group() != closing:
+        end = text.find(closing, match.end())
+        body = text[match.end() : end]
+        # JSON strings may hold any tag but the closing one; prose may hold none.
+        if end < 0 or (tag != "<tool_call>" and _TAG.search(body)):
             return fault(Fault.UNCLOSED_TAG, f"{tag} is not closed by {closing}", text)
-        body = text[match.end() : end.start()]
         if tag == "<think>":
             if thought is not None or calls or answer is not None:
                 return fault(Fault.LATE_THOUGHT, "a turn has one thought, before its calls or answer", text)
@@ -60,7 +61,7 @@ def parse_turn(text: str, turn_index: int = 0) -> Turn | ParseFault:
             if isinstance(call, ParseFault):
                 return call
             calls.append(call)
-        cursor = end.end()
+        cursor = end + len(closing)
     if text[cursor:].strip():
         return fault(Fault.STRAY_TEXT, f"text outside of tags: {text[cursor:].strip()[:60]!r}", text)
     return build_turn(thought or "", calls, answer, text)
@@ -116,8 +117,9 @@ def parse_react(text: str, turn_index: int = 0) -> Turn | ParseFault:
     calls: list[Call] = []
     answer: str | None = None
     action: str | None = None
-    for label, following in zip(labels, [*labels[1:], None], strict=True):
-        body = text[label.end() : following.start() if following else len(text)].strip()
+    ends = [*(label.start() for label in labels[1:]), len(text)]
+    for label, end in zip(labels, ends, strict=False):
+        body = text[label.end() : end].strip()
         match label.group(1):
             case "Thought":
                 if calls or answer is not None:

@@ -1,0 +1,93 @@
+"""Hypothesis strategies for the nouns, used by property tests everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from understudy.contract import ToolContract
+from understudy.trace import (
+    RESERVED,
+    Call,
+    Fault,
+    Observation,
+    ParseFault,
+    Provenance,
+    Source,
+    Status,
+    Step,
+    Stop,
+    Trace,
+    Turn,
+    error_status,
+)
+
+text = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40)
+prose = text.filter(lambda value: not any(tag in value for tag in RESERVED))
+answers = prose.filter(lambda value: bool(value.strip()))
+names = st.from_regex(r"[a-z_][a-z0-9_]{0,20}", fullmatch=True)
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | text
+)
+json_values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3), max_leaves=6
+)
+objects: st.SearchStrategy[dict[str, Any]] = st.dictionaries(text, json_values, max_size=3)
+
+
+@st.composite
+def turns(draw: st.DrawFn, *, final: bool) -> Turn:
+    """A turn that answers, or one that calls one to three tools."""
+    thought = draw(prose)
+    if final:
+        return Turn(thought=thought, answer=draw(answers))
+    calls = tuple(
+        Call(id=f"call_{position}", name=draw(names), arguments=draw(objects))
+        for position in range(draw(st.integers(1, 3)))
+    )
+    return Turn(thought=thought, calls=calls)
+
+
+@st.composite
+def observations(draw: st.DrawFn, call: Call) -> Observation:
+    """An observation of any status that answers the call."""
+    status, source = draw(st.sampled_from(Status)), draw(st.sampled_from(Source))
+    if status is Status.OK:
+        content = draw(json_values.filter(lambda value: error_status(value) is None))
+        return Observation(call_id=call.id, name=call.name, content=content, source=source)
+    return Observation.error(call.id, call.name, status, draw(text), source)
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> Step:
+    """A calling turn or a fault, with what answered it."""
+    if draw(st.booleans()):
+        turn = draw(turns(final=False))
+        return Step(turn=turn, observations=tuple(draw(observations(call)) for call in turn.calls))
+    malformed = ParseFault(fault=draw(st.sampled_from(Fault)), detail=draw(text), raw=draw(text))
+    error = Observation.error("", "", Status.INVALID_CALL, draw(text), Source.LOOP)
+    return Step(turn=malformed, observations=(error,))
+
+
+CONTRACT = ToolContract(
+    name="find_director",
+    description="Find who directed a film.",
+    parameters={"type": "object", "properties": {"film": {"type": "string"}}, "required": ["film"]},
+    returns={"type": "object", "properties": {"director": {"type": "string"}}, "required": ["director"]},
+)
+
+
+@st.composite
+def traces(draw: st.DrawFn) -> Trace:
+    """A trace that keeps the grammar and ends in an answer."""
+    body = draw(st.lists(steps(), max_size=4))
+    return Trace(
+        task_id=draw(text),
+        question=draw(text),
+        toolset=(CONTRACT,),
+        world_id="w",
+        steps=(*body, Step(turn=draw(turns(final=True)))),
+        stop=Stop.ANSWERED,
+        provenance=Provenance(policy="p", tools="t"),
+    )
