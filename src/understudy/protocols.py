@@ -1,8 +1,8 @@
-"""The two plugs of the loop: who decides (``Policy``) and who answers calls (``ToolSource``)."""
+"""The plugs of the loop: who decides (``Policy``) and who answers calls (``ToolSource``); a ``Teacher`` brings both."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,5 +82,39 @@ class ToolSource(Protocol):
         Raises:
             ToolError: the tool reports a failure that the policy should see.
             SimulatorError: a simulated tool failed; the policy is not to blame.
+        """
+        ...
+
+
+class Teacher(Protocol):
+    """What synthesis needs to turn a task into a trace: a toolset and a world for it, and the two plugs."""
+
+    @property
+    def name(self) -> str:
+        """How summaries and dataset cards name it."""
+        ...
+
+    @property
+    def policy(self) -> Policy:
+        """Who decides, for every task."""
+        ...
+
+    @property
+    def tools(self) -> ToolSource:
+        """Who answers calls, for every task."""
+        ...
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """Prompt file name → hash of its text; empty for a teacher without prompts. Goes into provenance."""
+        ...
+
+    async def prepare(self, task: Task, seed: int) -> tuple[tuple[ToolContract, ...], World]:
+        """The contracts offered for ``task`` and what is true in its world.
+
+        Called by many tasks at once. All randomness derives from ``seed``.
+
+        Raises:
+            UnderstudyError: there is no usable toolset or world; the task is recorded as failed under this class.
         """
         ...
