@@ -1,0 +1,95 @@
+"""Configuration: one pydantic object per command, read from TOML, changed by ``--set key=value``.
+
+Unknown keys and bad values are refused in one line that names the key. The resolved configuration is saved beside the
+results and re-runs them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from understudy.errors import InputError
+
+
+class Config(BaseModel):
+    """Base of all configurations: strict about unknown keys, documented field by field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+C = TypeVar("C", bound=Config)
+
+
+def load_config(kind: type[C], path: Path | None = None, overrides: Sequence[str] = ()) -> C:
+    """Read a configuration.
+
+    Args:
+        kind: which configuration.
+        path: a TOML file; None starts from the defaults.
+        overrides: ``key=value`` with dots for tables. A value is TOML if it parses as TOML, else text.
+
+    Raises:
+        InputError: the file is missing or not TOML, a key is unknown, or a value is bad.
+    """
+    values = read_toml(path) if path else {}
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key.strip():
+            raise InputError(f"--set {override}: expected key=value")
+        _assign(values, key.strip().split("."), _literal(text.strip()), override)
+    return build(kind, values, str(path) if path else "configuration")
+
+
+def build(kind: type[C], values: dict[str, Any], where: str) -> C:
+    """Validate values as a configuration, or raise an InputError that names the first offending key."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(_fields_at(kind, first["loc"][:-1]))
+            raise InputError(f"{where}: unknown key {key!r}; known keys: {known}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where}: {key}: {message}" if key else f"{where}: {message}") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file."""
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: can't read ({error.strerror})") from None
+
+
+def _assign(values: dict[str, Any], keys: Sequence[str], value: object, override: str) -> None:
+    for key in keys[:-1]:
+        values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {override}: {key!r} is a value, not a table")
+    values[keys[-1]] = value
+
+
+def _literal(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _fields_at(kind: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    for part in location:
+        field = kind.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        kind = field.annotation
+    return sorted(kind.model_fields)

@@ -1,0 +1,58 @@
+import pytest
+from pydantic import Field
+
+from understudy.config import Config, load_config
+from understudy.errors import InputError
+
+
+class Inner(Config):
+    rate: float = 0.5
+    """A rate."""
+
+
+class Outer(Config):
+    name: str = "x"
+    """A name."""
+
+    steps: int = Field(default=3, gt=0)
+    """How many."""
+
+    inner: Inner = Inner()
+
+
+def write(tmp_path, text):
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    return path
+
+
+def test_file_then_overrides(tmp_path):
+    path = write(tmp_path, 'name = "file"\n[inner]\nrate = 0.25\n')
+    config = load_config(Outer, path, ["steps=7", "inner.rate=1", "name=two words"])
+    assert config == Outer(name="two words", steps=7, inner=Inner(rate=1.0))
+    assert Outer.model_fields["steps"].description == "How many."
+    assert load_config(Outer) == Outer()
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        ("step = 1", [], "unknown key 'step'; known keys: inner, name, steps"),
+        ("[inner]\nrat = 1", [], "unknown key 'inner.rat'; known keys: rate"),
+        ("steps = 0", [], "steps: Input should be greater than 0"),
+        ("steps = ", [], "not valid TOML"),
+        ("", ["steps"], "expected key=value"),
+        ("", ["name.x=1", "name.x.y=1"], "is a value, not a table"),
+        ("", ["steps=many"], "steps: Input should be a valid integer"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, text, overrides, message):
+    with pytest.raises(InputError) as caught:
+        load_config(Outer, write(tmp_path, text), overrides)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        load_config(Outer, tmp_path / "absent.toml")
