@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from understudy.errors import InputError
-from understudy.grammar import build_turn, fault, make_call, parse_turn
+from understudy.grammar import build_turn, call_id, fault, make_call, parse_turn
 from understudy.schema import dumps
 from understudy.trace import Call, Fault, Observation, ParseFault, Source, Status, Step, Trace, Turn, error_status
 
@@ -78,9 +78,11 @@ def parse_message(message: Message, turn_index: int = 0) -> Turn | ParseFault:
     if content.startswith("<think>") and content.rstrip().endswith("</think>"):
         thought = content.rstrip()[len("<think>") : -len("</think>")]
     calls: list[Call] = []
-    for position, entry in enumerate(tool_calls):
+    identifiers = [str(entry.get("id") or call_id(turn_index, index)) for index, entry in enumerate(tool_calls)]
+    if len(set(identifiers)) < len(identifiers):  # some servers give every call of a turn the same id
+        identifiers = [call_id(turn_index, index) for index in range(len(tool_calls))]
+    for identifier, entry in zip(identifiers, tool_calls, strict=True):
         function = entry.get("function") or {}
-        identifier = str(entry.get("id") or f"call_{turn_index}_{position}")
         name = function.get("name")
         if not isinstance(name, str) or not name:
             return fault(Fault.CALL_WITHOUT_NAME, "the tool call has no name", content)

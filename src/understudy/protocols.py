@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from understudy.contract import ToolContract
 from understudy.task import Task
@@ -117,4 +117,14 @@ class Teacher(Protocol):
         Raises:
             UnderstudyError: there is no usable toolset or world; the task is recorded as failed under this class.
         """
+        ...
+
+
+@runtime_checkable
+class Prompted(Protocol):
+    """What a ``Policy`` or ``ToolSource`` also is when prompts make its behaviour; provenance records them."""
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """SHA-256 of every prompt it uses, by the prompt's name."""
         ...

@@ -7,16 +7,16 @@ under their own name and are never charged to the policy. No expected failure of
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from understudy.contract import ToolContract
 from understudy.errors import SimulatorError, ToolError, UnderstudyError
-from understudy.protocols import Policy, Sample, Session, ToolSource
+from understudy.protocols import Policy, Prompted, Sample, Session, ToolSource
+from understudy.seed import derive_seed as derive_seed
 from understudy.task import Task
 from understudy.trace import Call, Observation, ParseFault, Provenance, Source, Status, Step, Stop, Trace
 from understudy.world import World
@@ -38,12 +38,6 @@ class Limits(BaseModel):
 
     timeout: float = Field(default=300.0, gt=0)
     """Seconds for the whole rollout."""
-
-
-def derive_seed(*parts: object) -> int:
-    """A 63-bit seed that depends on every part, and on nothing else: not on order of arrival, not on the process."""
-    text = "\0".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 async def rollout(
@@ -90,6 +84,7 @@ async def rollout(
         tools=tools.name,
         facts=world.facts_from.value,
         seed=seed,
+        prompts={**_prompts(policy), **_prompts(tools)},
         usage=dict(run.usage),
         cost=run.cost,
         seconds=round(time.perf_counter() - started, 6),
@@ -179,6 +174,10 @@ class _Run:
             message = f"the result breaks its contract: {'; '.join(problems)}"
             return Observation.error(call.id, call.name, blamed, message, source)
         return observation
+
+
+def _prompts(component: object) -> Mapping[str, str]:
+    return component.prompts if isinstance(component, Prompted) else {}
 
 
 def _error(call_id: str, name: str, status: Status, message: str) -> Observation:
