@@ -1,0 +1,66 @@
+"""Whether a task gives its answer away: in the text of its tools, or through one call that needs nothing to be found.
+
+Answers that the question names (comparisons) and yes or no can't leak in this sense: knowing them tells nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from understudy.checks.grounding import CLOSED, contract_texts
+from understudy.checks.text import Seen, texts
+from understudy.contract import ToolContract
+from understudy.metric import Metric, proportion
+from understudy.scoring import normalize
+from understudy.task import Task
+from understudy.trace import Source, Status, Trace
+
+
+def leaking_tools(task: Task, toolset: Sequence[ToolContract]) -> list[str]:
+    """Names of the tools whose text says an accepted answer."""
+    answers = _telling(task)
+    leaking = []
+    for contract in toolset:
+        said = Seen()
+        said.add(list(contract_texts(contract)))
+        if any(said.says(answer) for answer in answers):
+            leaking.append(contract.name)
+    return leaking
+
+
+def one_call_oracles(trace: Trace, task: Task) -> list[str]:
+    """Names of look-ups that gave the answer to a question of two or more hops from nothing but the question.
+
+    A task whose number of hops is unknown may be of one hop, where this is how it should be; it has none.
+    """
+    if (task.hops or 0) < 2 or not (answers := _telling(task)):
+        return []
+    question = Seen()
+    question.add(task.question)
+    oracles = []
+    for call, observation in trace.calls():
+        if observation.status is not Status.OK or observation.source is Source.UTILITY:
+            continue
+        said = Seen()
+        said.add(observation.content)
+        if any(said.says(answer) for answer in answers) and all(
+            question.says(text) for value in call.arguments.values() for text in texts(value)
+        ):
+            oracles.append(call.name)
+    return oracles
+
+
+def oracle_share(pairs: Iterable[tuple[Trace, Task]]) -> Metric:
+    """The share of tasks whose trace had the answer by one call from nothing but the question."""
+    found = [bool(one_call_oracles(trace, task)) for trace, task in pairs]
+    return proportion(sum(found), len(found))
+
+
+def _telling(task: Task) -> list[str]:
+    question = Seen()
+    question.add(task.question)
+    return [
+        answer
+        for answer in task.answers
+        if len(normal := normalize(answer)) > 1 and normal not in CLOSED and not question.says(answer)
+    ]
