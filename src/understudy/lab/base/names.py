@@ -12,17 +12,16 @@ from collections.abc import Callable
 from understudy.lab.base.words import key_words, word_groups
 
 PLAIN = "bcdfghjklmnprstvwz"
-ONSETS = (
+ONSET_LIST = (
     "b br bl c ch cl cr d dr dw f fl fr g gh gl gn gr h j k kl kn kr kv l ll m mb mc n nd ng p ph pl pr ps qu r rh "
     "s sc sch sh sk sl sm sn sp spr squ st str sv sw t th tr ts tw v vl w wh wr x y z zh"
-).split()  # noqa: SIM905 (readable as one line of text)
-VOWELS = (
-    "a e i o u y aa ae ai au ay ea ee ei eo eu ey ia ie io oa oe oi oo ou oy ua ue ui é ö ü á"
-).split()  # noqa: SIM905 (readable as one line of text)
-CODAS = (
+)
+VOWEL_LIST = "a e i o u y aa ae ai au ay ea ee ei eo eu ey ia ie io oa oe oi oo ou oy ua ue ui é ö ü á"
+CODA_LIST = (
     "b bs ck ct d ff ft g gg ht k ks l lb ld lf ll lm ln lt m mb mp n nch nd ng nk ns nt p ps pt r rd rg rk rl rm "
     "rn rp rs rt s sh sk sp ss st t tch th ts tt v w x z zz"
-).split()  # noqa: SIM905 (readable as one line of text)
+)
+ONSETS, VOWELS, CODAS = ONSET_LIST.split(), VOWEL_LIST.split(), CODA_LIST.split()
 LINKS = ("of", "the", "de", "van", "al", "and", "in", "du", "von", "on")
 UNITS = ("kg", "km", "m", "cm", "s", "h", "%", "g", "l", "points")
 

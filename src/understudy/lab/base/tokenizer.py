@@ -30,18 +30,20 @@ RESERVED = CONTROL + TAGS
 """Single tokens with ids 0..13, in this order. None occurs in the corpus. Only CONTROL is skipped when decoding."""
 
 SPLIT = (
-    r"""": \{?"|", "|"\}|\{"|\p{N}|-|'s(?!\p{L})|\p{Lu}\p{Ll}*| ?\p{Ll}+|\p{L}"""
+    r"""": [\[{]?"|": |", "|"[\]}]|\{"|\p{N}|-|'s(?!\p{L})|\p{Lu}\p{Ll}*| ?\p{Ll}+|\p{L}"""
     r"""| ?["(\[{](?!\s)|[^\s\p{L}\p{N}"-]+|"|\s"""
 )
 """Pre-tokenizer pattern; BPE merges never cross its pieces."""
 
 
 FRAMES = (
-    "I need the", "I know the answer.", "So the answer is", "Who is the", "Who was", "When was", "Where is", "Which of the",
-    "In which", "What is the", "How many", "The two are", "It is not", "First I need", "Now I need", "Next, I have", "yes",
-    "type", "string", "name", "arguments", "function", "description", "parameters", "properties", "required", "object",
-    "number", "integer", "result", "error", "value", "query", "status", "null", "true", "false", "unknown", "Return the",
-    "Look up", "not found", "first", "second", "earlier", "later", "larger", "smaller", "older", "more than", "less than",
+    "I need the", "I know the answer.", "So the answer is", "Who is the", "Who was", "When was", "Where is",
+    "Which of the", "In which", "What is the", "How many", "The two are", "It is not", "First I need", "Now I need",
+    "Next, I have", "yes", "type", "string", "name", "arguments", "function", "description", "parameters",
+    "properties", "required", "object", "number", "integer", "result", "error", "value", "query", "status", "null",
+    "true", "false", "unknown", "Return the", "find", "get", "list", "read", "show", "search", "lookup", "fetch",
+    "check", "query", "Look up", "not found", "first", "second", "earlier", "later", "larger", "smaller", "older",
+    "more than", "less than",
 )  # fmt: skip
 """Plain words of questions, thoughts and schemas that should cost few tokens; only the tokenizer sees this list."""
 
@@ -49,13 +51,14 @@ FRAMES = (
 def training_text(seed: int = 0, count: int = 6000) -> Iterator[str]:
     """Yield the text BPE is trained on: pages of the corpus, names, plain sentences, the word list and FRAMES."""
     rng = Random(f"base-tokenizer-{seed}")
-    yield from islice((page.text for page in pages(seed, 500)), count // 6)
+    yield from islice((page.text for page in pages(seed, 500)), count // 12)
     for _ in range(count):
         yield sentence(rng)
-        yield f'{full_name(rng)}, "{proper(rng)}", "{identifier(rng)}"}}'
+        yield f'{full_name(rng)}, "{proper(rng)}", "{identifier(rng)}", {" ".join(proper(rng) for _ in range(6))}'
+        yield '{"a": {"b": ["c"]}, "d": -1, "e": [{"f": 2}, {"g": "h"}]}, "i": {"j": "k"}}'
     for words in word_groups().values():
         yield from (f"the {word}, {word}_{word}, {word.capitalize()}" for word in words)
-    yield from (f'{frame} the {frame[0].lower()}{frame[1:]} "{frame}"' for frame in FRAMES for _ in range(60))
+    yield from (f'{frame} the {frame[0].lower()}{frame[1:]} "{frame}"' for frame in FRAMES for _ in range(250))
 
 
 def build_tokenizer(seed: int = 0) -> Any:

@@ -1,0 +1,85 @@
+"""Batches for pretraining: pages encoded to ids and weights, one page a row, cut or padded to one length.
+
+Two sources feed them. Drills are random ids repeated from a random place: the barest copying, and the only thing that
+fits into 16 tokens. Pages are the corpus. Both are drawn from generators seeded by (seed, step), so a batch depends
+on nothing but its number.
+"""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from understudy.lab.base.corpus import make_page
+from understudy.lab.base.page import Page
+
+CHARS_PER_TOKEN = 1.8
+"""Measured over the corpus; used only to size pages."""
+
+
+def encode(page: Page, tokenizer: Any) -> tuple[list[int], list[bool]]:
+    """Return the page's token ids and, for each, whether it starts in a predictable stretch."""
+    encoding = tokenizer.backend_tokenizer.encode(page.text)
+    sure, at = [], 0
+    for start, _ in encoding.offsets:
+        while at < len(page.spans) and page.spans[at][1] <= start:
+            at += 1
+        sure.append(at < len(page.spans) and page.spans[at][0] <= start)
+    return encoding.ids, sure
+
+
+def drill(rng: Random, ids: Sequence[int], length: int) -> tuple[list[int], list[bool]]:
+    """Return `length` ids of which the second half repeats the first, from a random place on."""
+    half = length // 2
+    first = [rng.choice(ids) for _ in range(half)]
+    offset = rng.randrange(max(1, half // 2))
+    row = (first + first[offset:] + first)[:length]
+    return row, [False] * (half + 1) + [True] * (length - half - 1)
+
+
+def draw(seed: int, step: int, rows: int, length: int, drills: float, ids: Sequence[int], tokenizer: Any) -> list[Any]:
+    """Return `rows` pairs (ids, sure) of at most `length` tokens; a share `drills` of them are drills.
+
+    Args:
+        seed: seed of the run.
+        step: number of the batch; each has its own generator.
+        rows: sequences in the batch.
+        length: tokens a sequence may have.
+        drills: share of drills, 0 to 1.
+        ids: token ids that drills are made of.
+        tokenizer: the base's tokenizer.
+    """
+    rng = Random(f"base-batch-{seed}-{step}")
+    batch = []
+    for _ in range(rows):
+        if rng.random() < drills:
+            batch.append(drill(rng, ids, length))
+        else:
+            row, sure = encode(make_page(rng, int(length * CHARS_PER_TOKEN)), tokenizer)
+            batch.append((row[:length], sure[:length]))
+    return batch
+
+
+def collate(batch: list[Any], pad: int) -> tuple[Any, Any]:
+    """Return `(ids, sure)`: int64 and bool tensors of shape (rows, longest row), padded on the right."""
+    import torch
+
+    longest = max(len(row) for row, _ in batch)
+    ids = torch.full((len(batch), longest), pad)
+    sure = torch.zeros((len(batch), longest), dtype=torch.bool)
+    for i, (row, marks) in enumerate(batch):
+        ids[i, : len(row)] = torch.tensor(row)
+        sure[i, : len(row)] = torch.tensor(marks)
+    return ids, sure
+
+
+def seen_ids(tokenizer: Any, seed: int = 0, count: int = 4000) -> list[int]:
+    """Return the ids that occur in a sample of the corpus, in order.
+
+    All others (the reserved tags, raw bytes, words only the tokenizer met) have their logits masked in pretraining:
+    otherwise all of them would be pushed the same way, and fine-tuning would have to pull them apart.
+    """
+    rng = Random(f"base-seen-{seed}")
+    found: set[int] = set()
+    for _ in range(count):
+        found.update(encode(make_page(rng, 900), tokenizer)[0])
+    return sorted(found)

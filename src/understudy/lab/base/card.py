@@ -1,0 +1,56 @@
+"""The model card that `pretrain` writes beside the weights."""
+
+from pathlib import Path
+from typing import Any
+
+CARD = """---
+license: apache-2.0
+library_name: transformers
+tags: [synthetic, copying, tiny]
+---
+# Understudy's tiny base
+
+A {millions:.2f} M-parameter Qwen3-shaped causal language model (fp32, tied embeddings, context {context} tokens) that
+has learned one thing: to copy. It stands where a pretrained model stands in a real run.
+
+* **Shape:** width {width}, {layers} layers, {heads} heads of 32 ({kv_heads} for keys and values), MLP {inner}.
+* **Tokenizer:** byte-level BPE, 1,024 tokens, single digits; names split alike in prose and JSON. No chat template.
+* **Data:** synthetic pages drawn while training: records, prose, links and identifiers over pseudo-names; nothing from
+  any corpus, nothing from the lab. Role and tool tags never occur; their embeddings were not trained.
+* **Command:** `understudy lab pretrain --seed {seed} {budget}`
+* **Cost:** {steps} steps, {tokens:.1f} M tokens, {seconds:.0f} s on {threads} CPU threads.
+
+## Copy accuracy
+Exact greedy copies of names of 2 to 5 tokens never seen in training, by tokens between source and use.
+
+| distance | n | all | {forms} |
+|---|---|---|{rules}|
+{rows}
+
+It knows no facts and no language beyond sentence shapes. It is of no use without fine-tuning.
+"""
+
+
+def write_card(path: Path, record: dict[str, Any]) -> None:
+    """Write the card of a run; `record` is what `pretrain.json` holds."""
+    config, cost, scores = record["config"], record["cost"], record["copy_accuracy"]
+    forms = list(scores[0]["by_form"])
+    rows = []
+    for score in scores:
+        shares = [score["value"], *(score["by_form"][form] for form in forms)]
+        rows.append(f"| {score['distance']} | {score['n']} | " + " | ".join(f"{x:.3f}" for x in shares) + " |")
+    text = CARD.format(
+        millions=record["parameters"] / 1e6,
+        context=1024,
+        **config["shape"],
+        seed=config["seed"],
+        budget=f"--steps {cost['steps']}",
+        steps=cost["steps"],
+        tokens=cost["tokens"] / 1e6,
+        seconds=cost["seconds"],
+        threads=config["threads"],
+        forms=" | ".join(forms),
+        rules="|".join("---" for _ in forms),
+        rows="\n".join(rows),
+    )
+    path.write_text(text, encoding="utf-8")
