@@ -81,7 +81,8 @@ class JsonlWriter:
 
     Args:
         path: the file; made with its folders if missing.
-        sync_every: records between two fsyncs; 1 means that a written record survives a power cut.
+        sync_every: records between two fsyncs; 1 means that a written record survives a power cut. A kill of the
+            process loses nothing either way.
     """
 
     def __init__(self, path: Path, sync_every: int = 1) -> None:
@@ -103,6 +104,7 @@ class JsonlWriter:
         try:
             self._file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
             self._unsynced += 1
+            self._file.flush()
             if self._unsynced >= self._sync_every:
                 self.flush()
         except OSError as error:
