@@ -1,0 +1,51 @@
+"""Tasks that give their answer away, and calls made twice."""
+
+from handmade import BORN, DIRECTOR, TASK, TOOLSET, contract, trace
+from understudy.checks.leak import leaking_tools, one_call_oracles, oracle_share
+from understudy.checks.repetition import repeated
+
+ORACLE = ("get_birth", {"film": "Night Tide"}, {"born": "6 March 1926"})
+
+
+def test_a_tool_whose_text_says_the_answer_leaks():
+    told = contract("get_year").model_copy(update={"description": "Gives March 6, 1926."})
+    hinted = contract("find").model_copy(
+        update={"parameters": {"type": "object", "properties": {"year": {"type": "string", "enum": ["1926", "1930"]}}}}
+    )
+    assert leaking_tools(TASK, (*TOOLSET, told, hinted)) == ["get_year", "find"]
+    assert leaking_tools(TASK, TOOLSET) == []
+
+
+def test_words_of_the_schema_language_are_no_text():
+    assert leaking_tools(TASK.model_copy(update={"answers": ("object",)}), TOOLSET) == []
+
+
+def test_answers_that_the_question_names_cannot_leak():
+    comparison = TASK.model_copy(
+        update={"question": "Which is older, A film or Night Tide?", "answers": ("Night Tide",)}
+    )
+    told = contract("get_year").model_copy(update={"description": "As for Night Tide."})
+    assert leaking_tools(comparison, (told,)) == []
+    assert leaking_tools(TASK.model_copy(update={"answers": ("yes",)}), (contract("is_yes"),)) == []
+
+
+def test_one_call_from_the_question_to_the_answer_is_an_oracle():
+    assert one_call_oracles(trace(ORACLE), TASK) == ["get_birth"]
+    assert one_call_oracles(trace(DIRECTOR, BORN), TASK) == []
+
+
+def test_one_hop_and_unknown_hops_have_no_oracle():
+    for hops in (1, None):
+        assert one_call_oracles(trace(ORACLE), TASK.model_copy(update={"hops": hops})) == []
+
+
+def test_share_over_tasks():
+    share = oracle_share([(trace(ORACLE), TASK), (trace(DIRECTOR, BORN), TASK)])
+    assert (share.value, share.n) == (0.5, 2)
+
+
+def test_repeated_calls_are_found_up_to_key_order_case_and_space():
+    one = ("find", {"a": "X y", "b": 1}, {})
+    again = ("find", {"b": 1.0, "a": "x  Y"}, {})
+    assert [call.name for call in repeated(trace(one, DIRECTOR, again))] == ["find"]
+    assert repeated(trace(DIRECTOR, BORN)) == []
