@@ -122,11 +122,14 @@ def _relation(text: str) -> tuple[str, ...]:
 
 
 def all_contradictions(trace: Trace, facts: Iterable[Fact]) -> list[str]:
-    """Contradictions of all successful look-ups of a trace. These are the tools' fault, never the policy's."""
+    """Contradictions of all simulated look-ups of a trace: the simulator's fault, never the policy's.
+
+    A live tool is its own truth, and a utility has no facts to deny.
+    """
     known = tuple(facts)
     return [
         problem
         for call, observation in trace.calls()
-        if observation.status is Status.OK and observation.source is not Source.UTILITY
+        if observation.status is Status.OK and observation.source in (Source.SIMULATED, Source.RECORDED)
         for problem in contradictions(observation.content, call.arguments, known, call.name)
     ]

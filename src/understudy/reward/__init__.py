@@ -1,0 +1,1 @@
+"""The composite trace reward: correctness, consistency and format."""
