@@ -1,0 +1,183 @@
+"""A made-up universe: entities of seven types and the facts about them, drawn from one seed.
+
+Two universes of different splits share no entity and no word of any name. A universe is consistent: parents are born
+before children, spouses are each other's, films and books come after their makers' birth.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from understudy.lab.names import SPLITS, Inventory, inventories
+from understudy.lab.relations import Relation, relations_of
+from understudy.scoring import normalize
+from understudy.task import Fact
+
+SHARES = {"person": 0.44, "film": 0.17, "book": 0.15, "city": 0.11, "country": 0.02, "company": 0.07, "school": 0.04}
+ALIASES = {
+    "film": "{} (film)",
+    "book": "{} (book)",
+    "city": "{} City",
+    "country": "Republic of {}",
+    "company": "{} Ltd",
+    "school": "{} School",
+}
+MONTHS = ("January February March April May June July August September October November December").split()  # noqa: SIM905 (readable as one line of text)
+RANGES = {
+    "runtime": (62, 239),
+    "pages": (81, 989),
+    "population": (1_000, 99_999),
+    "area": (1_000, 99_999),
+    "employees": (20, 9_999),
+    "students": (50, 4_999),
+    "founding_year": (1600, 1880),
+}
+"""Values of relations that depend on nothing else, both ends included."""
+
+
+@dataclass(frozen=True)
+class Entity:
+    """Something that has a document. ``facts`` maps a relation's name to the text of its object."""
+
+    id: str
+    type: str
+    name: str
+    aliases: tuple[str, ...]
+    male: bool = False
+    facts: dict[str, str] = field(default_factory=dict)
+
+    def statements(self) -> list[Fact]:
+        """The facts as statements about this entity."""
+        return [Fact(subject=self.name, relation=relation, object=value) for relation, value in self.facts.items()]
+
+
+class Universe:
+    """All entities, findable by type and by name.
+
+    Args:
+        seed: of everything that is drawn.
+        split: whose names it uses, ``train`` or ``test``.
+        size: number of entities.
+    """
+
+    def __init__(self, seed: int, split: str = "train", size: int = 2_100) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"unknown split {split!r}; use one of {', '.join(SPLITS)}")
+        self.seed, self.split = seed, split
+        rng = random.Random(f"universe-{split}-{seed}-{size}")
+        self.by_type = _name_all(rng, inventories()[split], size)
+        self.entities = tuple(entity for group in self.by_type.values() for entity in group)
+        _Author(rng, self.by_type).state_all()
+        self._by_name: dict[str, list[Entity]] = {}
+        for entity in self.entities:
+            for name in (entity.name, *entity.aliases):
+                self._by_name.setdefault(normalize(name), []).append(entity)
+
+    def __getitem__(self, name: str) -> Entity:
+        """The entity with this full name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for entity in self.find(name):
+            if entity.name == name:
+                return entity
+        raise KeyError(name)
+
+    def find(self, name: str) -> Sequence[Entity]:
+        """Entities whose name or alias this is, up to case, punctuation and articles."""
+        return self._by_name.get(normalize(name), ())
+
+    def value(self, name: str, relation: str) -> str | None:
+        """The object of a relation of the entity with this full name."""
+        return self[name].facts.get(relation)
+
+
+def _name_all(rng: random.Random, words: Inventory, size: int) -> dict[str, list[Entity]]:
+    places = iter(rng.sample(words.place, len(words.place)))
+    makers: dict[str, Callable[[], str]] = {
+        "person": lambda: words.person(rng),
+        "film": lambda: words.work(rng),
+        "book": lambda: words.work(rng),
+        "city": lambda: next(places),
+        "country": lambda: next(places),
+        "company": lambda: words.body(rng),
+        "school": lambda: words.body(rng),
+    }
+    taken: set[str] = set()
+    groups: dict[str, list[Entity]] = {}
+    for kind, share in SHARES.items():
+        group = groups[kind] = []
+        count = max(8, round(size * share))
+        while len(group) < count:
+            name = makers[kind]()
+            if name in taken:
+                continue
+            taken.add(name)
+            alias = f"{name[0]}. {name.split()[1]}" if kind == "person" else ALIASES[kind].format(name)
+            identifier = f"{kind[:2]}{len(group)}"
+            group.append(Entity(identifier, kind, name, (alias,), kind == "person" and rng.random() < 0.5))
+    return groups
+
+
+class _Author:
+    """Writes the facts of all entities of a universe, each relation once."""
+
+    def __init__(self, rng: random.Random, by_type: dict[str, list[Entity]]) -> None:
+        self._rng, self._by_type = rng, by_type
+        self._born = {person.name: rng.randint(1850, 1985) for person in by_type["person"]}
+        self._parents: dict[tuple[bool, int], list[Entity]] = {}
+        for person in by_type["person"]:
+            self._parents.setdefault((person.male, self._born[person.name]), []).append(person)
+        self._spouses = dict(self._couples())
+        cities = rng.sample(by_type["city"], len(by_type["country"]))
+        self._capitals = {country.name: city.name for country, city in zip(by_type["country"], cities, strict=True)}
+        self._governing = {city: country for country, city in self._capitals.items()}
+
+    def state_all(self) -> None:
+        for kind, group in self._by_type.items():
+            for entity in group:
+                stated = list(relations_of(kind))
+                self._rng.shuffle(stated)
+                for relation in stated:
+                    value = self._object(entity, relation)
+                    if value is not None:
+                        entity.facts[relation.name] = value
+
+    def _couples(self) -> Iterator[tuple[str, str]]:
+        single = sorted(self._by_type["person"], key=lambda person: self._born[person.name])
+        for first, second in zip(single[::2], single[1::2], strict=False):
+            if self._rng.random() < 0.85:
+                yield first.name, second.name
+                yield second.name, first.name
+
+    def _object(self, entity: Entity, relation: Relation) -> str | None:
+        rng, name = self._rng, relation.name
+        if name == "spouse":
+            return self._spouses.get(entity.name)
+        if name == "capital":
+            return self._capitals[entity.name]
+        if name == "country" and entity.name in self._governing:
+            return self._governing[entity.name]
+        if rng.random() >= relation.share:
+            return None
+        if name in ("father", "mother"):
+            born = self._born[entity.name] - rng.randint(18, 45)
+            parents = self._parents.get((name == "father", born))
+            return rng.choice(parents).name if parents else None
+        if name == "birth_year":
+            return str(self._born[entity.name])
+        if name in ("release_year", "publication_year"):
+            maker = entity.facts.get("director") or entity.facts.get("author")
+            return str((self._born[maker] if maker else 1850) + rng.randint(20, 70))
+        if relation.to == "date":
+            year = self._born[entity.name] + rng.randint(46, 95) if entity.type == "person" else rng.randint(1700, 1990)
+            return f"{rng.randint(1, 28)} {rng.choice(MONTHS)} {year}"
+        if name in RANGES:
+            return str(rng.randint(*RANGES[name]))
+        others = self._by_type[relation.to]
+        while (other := rng.choice(others)) is entity:
+            pass
+        return other.name
