@@ -23,7 +23,7 @@ def document(entity: Entity, seed: int = 0, supporting: bool = False) -> Passage
     """The document of an entity; the seed chooses order and wording."""
     rng = random.Random(f"document-{seed}-{entity.id}-{entity.name}")
     pronoun = ("He" if entity.male else "She") if entity.type == "person" else "It"
-    sentences = [f"{entity.name}, also known as {entity.aliases[0]}, is a {entity.type}."]
+    parts = [f"{entity.name}, also known as {entity.aliases[0]}, is a {entity.type}."]
     stated = list(entity.facts.items())
     rng.shuffle(stated)
     for name, value in stated:
@@ -32,8 +32,8 @@ def document(entity: Entity, seed: int = 0, supporting: bool = False) -> Passage
         reference = rng.choice(
             (entity.name, pronoun if opens else entity.name, f"{'The' if opens else 'the'} {entity.type}")
         )
-        sentences.append(wording.format(s=reference, o=value))
-    return Passage(title=entity.name, text=" ".join(sentences), supporting=supporting)
+        parts.append(wording.format(s=reference, o=value))
+    return Passage(title=entity.name, text=" ".join(parts), supporting=supporting)
 
 
 def sentence(subject: str, relation: str, value: str) -> str:
@@ -41,11 +41,15 @@ def sentence(subject: str, relation: str, value: str) -> str:
     return relations()[relation].wordings[0].format(s=subject, o=value)
 
 
+def sentences(text: str) -> list[str]:
+    """The sentences of a document, without their full stops. An initial ("K. Falz") ends none."""
+    return [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
+
+
 def read(title: str, text: str) -> list[Fact]:
     """The facts that a text titled with its subject states, in order."""
     found = []
-    for said in _SENTENCE_END.split(text):
-        said = said.strip()
+    for said in sentences(text):
         if title in said:
             said = said.replace(title, _SUBJECT, 1)
         elif references := list(_REFERENCE.finditer(said)):

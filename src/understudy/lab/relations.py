@@ -29,7 +29,7 @@ class Relation(Noun):
     more: str = ""
     unit: str = ""
     share: float = 1.0
-    live: tuple[str, str]
+    live: tuple[str, str, str]
 
 
 @cache

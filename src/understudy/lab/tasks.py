@@ -16,8 +16,8 @@ from understudy.lab.plans import Op, Path, Plan
 from understudy.lab.questions import word
 from understudy.lab.relations import ENTITY_TYPES, relations
 from understudy.lab.universe import MONTHS, Universe
-from understudy.rollout import derive_seed
 from understudy.scoring import normalize
+from understudy.seed import derive_seed
 from understudy.task import Evidence, Fact, Hop, Kind, Task
 
 SHAPES: dict[Kind, tuple[int, ...]] = {

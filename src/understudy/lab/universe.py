@@ -16,6 +16,7 @@ from understudy.scoring import normalize
 from understudy.task import Fact
 
 SHARES = {"person": 0.44, "film": 0.17, "book": 0.15, "city": 0.11, "country": 0.02, "company": 0.07, "school": 0.04}
+LETTERS = {"person": "p", "film": "f", "book": "b", "city": "c", "country": "n", "company": "o", "school": "s"}
 ALIASES = {
     "film": "{} (film)",
     "book": "{} (book)",
@@ -117,7 +118,7 @@ def _name_all(rng: random.Random, words: Inventory, size: int) -> dict[str, list
                 continue
             taken.add(name)
             alias = f"{name[0]}. {name.split()[1]}" if kind == "person" else ALIASES[kind].format(name)
-            identifier = f"{kind[:2]}{len(group)}"
+            identifier = f"{LETTERS[kind]}{len(group)}"
             group.append(Entity(identifier, kind, name, (alias,), kind == "person" and rng.random() < 0.5))
     return groups
 
