@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -47,6 +48,10 @@ class ToolContract(Noun):
 
     def key(self) -> bytes:
         """Identity of the contract: equal for contracts that are equal as JSON."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> bytes:  # asked for on every call and for every task, and the same contract serves many
         return canonical(self.model_dump())
 
     def to_openai(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,15 +106,22 @@ class JsonlWriter:
             self._file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
             self._unsynced += 1
             self._file.flush()
-            if self._unsynced >= self._sync_every:
-                self.flush()
         except OSError as error:
             raise disk_error(self.path, error) from None
+        if self._unsynced >= self._sync_every:
+            self.flush()
 
     def flush(self) -> None:
-        """Bring everything written so far to the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Bring everything written so far to the disk.
+
+        Raises:
+            InputError: the disk refuses it.
+        """
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise disk_error(self.path, error) from None
         self._unsynced = 0
 
     def close(self) -> None:
@@ -122,10 +130,9 @@ class JsonlWriter:
             return
         try:
             self.flush()
-        except OSError as error:
-            raise disk_error(self.path, error) from None
         finally:
-            self._file.close()
+            with suppress(OSError):  # what could not be flushed is tried again by close, and fails again
+                self._file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from understudy.checks.grounding import CLOSED, contract_texts
-from understudy.checks.text import Seen, texts
+from understudy.checks.text import Seen, dates, fold, texts, words
 from understudy.contract import ToolContract
 from understudy.metric import Metric, proportion
 from understudy.scoring import normalize
@@ -19,12 +19,16 @@ from understudy.trace import Source, Status, Trace
 def leaking_tools(task: Task, toolset: Sequence[ToolContract]) -> list[str]:
     """Names of the tools whose text says an accepted answer."""
     answers = _telling(task)
+    hints = [_hint(answer) for answer in answers]
     leaking = []
     for contract in toolset:
-        said = Seen()
-        said.add(list(contract_texts(contract)))
-        if any(said.says(answer) for answer in answers):
-            leaking.append(contract.name)
+        told = list(contract_texts(contract))
+        text = fold(" ".join(told)).lower()
+        if any(hint in text for hint in hints):  # few texts get a closer look
+            said = Seen()
+            said.add(told)
+            if any(said.says(answer) for answer in answers):
+                leaking.append(contract.name)
     return leaking
 
 
@@ -64,3 +68,10 @@ def _telling(task: Task) -> list[str]:
         for answer in task.answers
         if len(normal := normalize(answer)) > 1 and normal not in CLOSED and not question.says(answer)
     ]
+
+
+def _hint(answer: str) -> str:
+    """What every text that says the answer contains, in whatever notation: the year of a date, the longest word."""
+    if found := dates(answer):
+        return min(found)[:4].lstrip("0")
+    return max(words(answer), key=len, default="")
