@@ -1,0 +1,1 @@
+"""From tasks to an audited, crash-safe set of traces."""

@@ -1,0 +1,260 @@
+"""The run folder: what a synthesis run writes, how it survives a kill, and how other commands read it.
+
+Every task ends in exactly one of ``traces.jsonl``, ``rejected.jsonl`` and ``failures.jsonl``. That line is written only
+after its task, tools, toolset and world lie on the disk, so what counts as done is complete; whatever is missing after
+a kill, a power cut or a full disk is owed again, and what was half done is dropped when the run is resumed. To have
+failed tasks tried again, delete ``failures.jsonl`` and resume.
+
+Records lie in order of arrival; ``RunFolder.records`` gives them sorted, which does not depend on it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import orjson
+
+from understudy.contract import ToolContract
+from understudy.errors import InputError
+from understudy.jsonl import JsonlWriter, read_jsonl
+from understudy.synthesis.audit import Finding
+from understudy.synthesis.library import Library
+from understudy.synthesis.resume import claim_config, lock, prune
+from understudy.task import Task
+from understudy.trace import Trace
+from understudy.world import World
+
+CONFIG, SUMMARY, DATASET = "config.json", "summary.json", "dataset"
+TASKS, TOOLS, TOOLSETS, WORLDS = "tasks.jsonl", "tools.jsonl", "toolsets.jsonl", "worlds.jsonl"
+TRACES, REJECTED, FAILURES = "traces.jsonl", "rejected.jsonl", "failures.jsonl"
+OUTCOMES = (TRACES, REJECTED, FAILURES)
+FILES = (TASKS, TOOLS, TOOLSETS, WORLDS, *OUTCOMES)
+SYNC_RECORDS = 64
+SYNC_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What tasks come with, for training and evaluation: three views of the same tasks, sorted by id."""
+
+    tasks: list[Task]
+    toolsets: dict[str, tuple[ToolContract, ...]]
+    worlds: dict[str, World]
+
+
+class RunFolder:
+    """One run's folder. Reading needs no more than this; writing goes between ``start`` and ``close``.
+
+    Attributes:
+        path: the folder.
+        counts: outcomes so far by file name, those of earlier runs included.
+        reasons: rejections so far by reason.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.counts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self._done: set[str] = set()
+        self._writers: dict[str, JsonlWriter] = {}
+        self._pending: list[tuple[str, dict[str, Any]]] = []
+        self._synced = 0.0
+        self._lock: IO[bytes] | None = None
+        self._library = Library()
+
+    def start(self, config: dict[str, Any], resume: bool, free: Collection[str] = ()) -> None:
+        """Open the folder for writing.
+
+        Args:
+            config: the resolved configuration, JSON values only; saved, and compared when resumed.
+            resume: go on with what is there. A folder without results is started either way.
+            free: dotted keys that may differ when resumed, as they don't change results.
+
+        Raises:
+            InputError: the folder holds another run's results, the configuration changed, another process is writing
+                to it, or the disk refuses.
+        """
+        self._lock = lock(self.path)
+        try:
+            results = [self.path / name for name in (*FILES, SUMMARY)]
+            claim_config(self.path / CONFIG, config, resume, results, free)
+            self._drop_unfinished()
+            # Several files make one record, so the folder decides when to sync, not the writers.
+            self._writers = {name: JsonlWriter(self.path / name, sync_every=sys.maxsize) for name in FILES}
+        except BaseException:
+            self.close()
+            raise
+        self._synced = time.monotonic()
+
+    def is_done(self, task_id: str) -> bool:
+        """Whether the task has its outcome."""
+        return task_id in self._done
+
+    def keep(self, task: Task, world: World, trace: Trace) -> None:
+        """Record a trace that passed the audit."""
+        self._write_prepared(task, world, trace)
+        self._commit(TRACES, trace.model_dump(mode="json"))
+
+    def reject(
+        self, task: Task, findings: Sequence[Finding], world: World | None = None, trace: Trace | None = None
+    ) -> None:
+        """Record a trace that did not pass, or a task that was refused without making one."""
+        if world and trace:
+            self._write_prepared(task, world, trace)
+        else:
+            self._writers[TASKS].write(task.model_dump(mode="json"))
+        record = {
+            "task_id": task.id,
+            "reasons": list(dict.fromkeys(finding.reason.value for finding in findings)),
+            "details": [f"{finding.reason}: {finding.detail}" for finding in findings],
+            "trace": trace.model_dump(mode="json") if trace else None,
+        }
+        self._commit(REJECTED, record)
+
+    def fail(self, task: Task, kind: str, message: str, attempts: int) -> None:
+        """Record a task for which no trace could be made: the class of the error, its first line, and the attempts."""
+        self._writers[TASKS].write(task.model_dump(mode="json"))
+        first = next(iter(message.splitlines()), "")[:500]
+        self._commit(FAILURES, {"task_id": task.id, "class": kind, "message": first, "attempts": attempts})
+
+    def flush(self) -> None:
+        """Bring everything to the disk: first what tasks come with, then their outcomes.
+
+        Raises:
+            InputError: the disk refuses; outcomes that did not get there are owed again.
+        """
+        for name in (TASKS, TOOLS, TOOLSETS, WORLDS):
+            self._writers[name].flush()
+        pending, self._pending = self._pending, []
+        for name, record in pending:
+            self._writers[name].write(record)
+        for name in {name for name, _ in pending}:
+            self._writers[name].flush()
+        self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Flush what is pending and give the folder free.
+
+        Raises:
+            InputError: the disk refuses; outcomes that did not get there are owed again.
+        """
+        try:
+            if self._pending:
+                self.flush()
+        finally:
+            self._pending.clear()
+            for writer in self._writers.values():
+                with suppress(InputError):  # all that counts was flushed, or is owed
+                    writer.close()
+            self._writers.clear()
+            if self._lock:
+                self._lock.close()
+                self._lock = None
+
+    def load(self, kept_only: bool = False) -> Prepared:
+        """Tasks, toolsets and worlds of all tasks with a trace, kept or rejected (or of the kept ones alone).
+
+        Raises:
+            InputError: this is no run folder, or a file of it is damaged.
+        """
+        if not (self.path / TRACES).exists():
+            raise InputError(f"{self.path}: not a run folder ({TRACES} is missing)")
+        ids = {record["task_id"] for record in self._read(TRACES)}
+        if not kept_only:
+            ids |= {record["task_id"] for record in self._read(REJECTED) if record["trace"]}
+        tools = {record.pop("id"): ToolContract(**record) for record in self._read(TOOLS)}
+        # After a kill, a task may have lines of an unfinished attempt too: the last ones belong to its outcome.
+        tasks = {record["id"]: Task(**record) for record in self._read(TASKS) if record["id"] in ids}
+        toolsets = {record["task_id"]: record["tools"] for record in self._read(TOOLSETS)}
+        worlds = {record["task_id"]: record for record in self._read(WORLDS) if record["task_id"] in ids}
+        try:
+            return Prepared(
+                tasks=[tasks[task_id] for task_id in sorted(ids)],
+                toolsets={task_id: tuple(tools[name] for name in toolsets[task_id]) for task_id in sorted(ids)},
+                worlds={task_id: World.from_record(worlds[task_id]) for task_id in sorted(ids)},
+            )
+        except KeyError as error:
+            raise InputError(f"{self.path}: damaged, {error} is missing from its files") from None
+
+    def traces(self) -> Iterator[Trace]:
+        """Kept traces, sorted by task id."""
+        return (Trace(**record) for record in self.records(TRACES))
+
+    def records(self, name: str) -> Iterator[dict[str, Any]]:
+        """Records of one outcome file sorted by task id, one in memory at a time; none if the file is missing."""
+        path = self.path / name
+        if not path.exists():
+            return
+        ids = [record["task_id"] for record in read_jsonl(path)]
+        with path.open("rb") as file:
+            starts = []
+            for line in iter(file.readline, b""):
+                if line.strip():
+                    starts.append(file.tell() - len(line))
+            for _, start in sorted(zip(ids, starts, strict=False)):  # a torn last line has no id
+                file.seek(start)
+                yield orjson.loads(file.readline())
+
+    def _read(self, name: str) -> Iterator[dict[str, Any]]:
+        path = self.path / name
+        return read_jsonl(path) if path.exists() else iter(())
+
+    def _drop_unfinished(self) -> None:
+        """Count what is done, and drop whatever belongs to no task that is done."""
+        tools = {record["id"] for record in self._read(TOOLS)}
+        offered = {record["task_id"] for record in self._read(TOOLSETS) if tools.issuperset(record["tools"])}
+        prepared = offered & {record["task_id"] for record in self._read(WORLDS)}
+        listed = {record["id"] for record in self._read(TASKS)}
+
+        def complete(record: dict[str, Any]) -> bool:
+            has_trace = "steps" in record or record.get("trace") is not None
+            return record["task_id"] in listed and (not has_trace or record["task_id"] in prepared)
+
+        for name in OUTCOMES:
+            prune(self.path / name, complete)
+            for record in self._read(name):
+                self._count(name, record)
+        prune(self.path / TASKS, lambda record: record["id"] in self._done)
+        prune(self.path / TOOLSETS, lambda record: record["task_id"] in self._done)
+        prune(self.path / WORLDS, lambda record: record["task_id"] in self._done)
+        used = {name for record in self._read(TOOLSETS) for name in record["tools"]}
+        prune(self.path / TOOLS, lambda record: record["id"] in used)
+        self._library = Library(used)
+
+    def _write_prepared(self, task: Task, world: World, trace: Trace) -> None:
+        self._writers[TASKS].write(task.model_dump(mode="json"))
+        ids = []
+        for contract in trace.toolset:
+            identifier, new = self._library.add(contract)
+            ids.append(identifier)
+            if new:
+                self._writers[TOOLS].write({"id": identifier, **contract.model_dump(mode="json")})
+        self._writers[TOOLSETS].write({"task_id": task.id, "tools": ids})
+        self._writers[WORLDS].write(world.to_record())
+
+    def _commit(self, name: str, record: dict[str, Any]) -> None:
+        self._pending.append((name, record))
+        self._count(name, record)
+        if len(self._pending) >= SYNC_RECORDS or time.monotonic() - self._synced >= SYNC_SECONDS:
+            self.flush()
+
+    def _count(self, name: str, record: dict[str, Any]) -> None:
+        self._done.add(record["task_id"])
+        self.counts[name] += 1
+        self.reasons.update(record.get("reasons", ()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
