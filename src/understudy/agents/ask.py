@@ -1,4 +1,4 @@
-"""How every agent asks a chat model for one JSON value: parse, validate, check, and repair within bounds.
+"""How every agent asks a chat model for one JSON value: parse, check, and repair within bounds.
 
 The user message is one JSON object with a ``problems`` key: empty at first, afterwards the reasons why the previous
 reply was refused. Models are untrusted, so whatever they reply ends as a valid value or as a ``ModelError``.
@@ -14,7 +14,7 @@ import orjson
 from understudy.agents.prompt import Prompt
 from understudy.errors import ModelError
 from understudy.llm.protocol import ChatModel, ChatReply, ChatRequest
-from understudy.schema import MAX_VALUE_BYTES, dumps, violations
+from understudy.schema import MAX_VALUE_BYTES, dumps
 from understudy.seed import derive_seed
 
 MAX_PROBLEMS = 8
@@ -30,14 +30,14 @@ async def ask(
     seed: int,
     temperature: float = 0.0,
 ) -> Any:
-    """Ask until a reply is valid under ``schema`` and ``check`` finds nothing wrong with it.
+    """Ask until ``check`` finds nothing wrong with the value.
 
     Args:
         model: who is asked.
         prompt: the system message; its name is the role of the request.
         payload: the user message, to which ``problems`` is added.
-        schema: JSON Schema of the value.
-        check: what a schema can't say, as one-line problems that the model can act on.
+        schema: what an endpoint with structured output is asked to enforce. Not all do, and none is trusted.
+        check: judges any JSON value: one-line problems that the model can act on, none if it is good.
         attempts: requests at most, at least 1.
         seed: each attempt derives its own from it.
         temperature: of every attempt.
@@ -62,7 +62,7 @@ async def ask(
         )
         reply = await model.complete(request)
         value, problems = _read(reply)
-        problems = problems or violations(schema, value, MAX_PROBLEMS) or check(value)
+        problems = problems or check(value)
         if not problems:
             return value
         problems = [" ".join(problem.split())[:300] for problem in problems[:MAX_PROBLEMS]]

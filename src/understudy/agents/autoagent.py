@@ -114,15 +114,9 @@ class NativeSession:
         return [observation_message(observation) for observation in observations]
 
     def _read(self, reply: ChatReply) -> tuple[Turn | ParseFault, Message]:
-        reasoning, content = _reasoning(reply)
-        calls = reply.message.get("tool_calls")
-        prose, tag, answer = (content, "", "") if calls else content.partition("<answer>")
-        if calls or tag:
-            thought = _joined(reasoning, prose)
-            content = (f"<think>{thought}</think>" if thought else "") + tag + answer
-        else:
-            content = reply.content
-        outcome = parse_message({"content": content, "tool_calls": calls}, self._index)
+        outcome = parse_message(_tagged(reply), self._index)
+        if isinstance(outcome, ParseFault):  # of which a trace keeps what the model wrote, as it wrote it
+            outcome = parse_message(reply.message, self._index)
         return outcome, turn_message(outcome)
 
 
@@ -149,6 +143,15 @@ class ReactSession(NativeSession):
         if reasoning and isinstance(outcome, Turn):
             outcome = build_turn(_joined(reasoning, outcome.thought), list(outcome.calls), outcome.answer, content)
         return outcome, {"role": "assistant", "content": content}
+
+
+def _tagged(reply: ChatReply) -> Message:
+    """The message with everything before its calls or its answer as one thought in tags."""
+    reasoning, content = _reasoning(reply)
+    calls = reply.message.get("tool_calls")
+    prose, tag, answer = (content, "", "") if calls else content.partition("<answer>")
+    thought = _joined(reasoning, prose)
+    return {"content": (f"<think>{thought}</think>" if thought else "") + tag + answer, "tool_calls": calls}
 
 
 def _reasoning(reply: ChatReply) -> tuple[str, str]:

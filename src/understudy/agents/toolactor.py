@@ -19,7 +19,7 @@ from understudy.checks.contradiction import contradictions
 from understudy.contract import ToolContract
 from understudy.errors import ModelError, SimulatorError
 from understudy.llm.protocol import ChatModel
-from understudy.schema import canonical, dumps
+from understudy.schema import canonical
 from understudy.scoring import normalize
 from understudy.seed import derive_seed
 from understudy.task import Fact
@@ -119,9 +119,10 @@ def _strings(value: Any) -> Iterator[str]:
 def _problems(result: Any, contract: ToolContract) -> list[str]:
     status = error_status(result)
     if status is None:
-        if len(dumps(result).encode()) > MAX_RESULT_BYTES:
-            return [f"the result has more than {MAX_RESULT_BYTES} bytes; return less"]
-        return contract.result_violations(result)
+        if problems := contract.result_violations(result):
+            return problems
+        too_long = len(canonical(result)) > MAX_RESULT_BYTES
+        return [f"the result has more than {MAX_RESULT_BYTES} bytes; return less"] if too_long else []
     message = result["error"]["message"]
     if status is not Status.TOOL_ERROR or not isinstance(message, str) or not 0 < len(message) <= 500:
         return ['a miss is {"error": {"status": "tool_error", "message": "no record of …"}}']
