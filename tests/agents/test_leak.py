@@ -6,13 +6,14 @@ import orjson
 
 from understudy.agents.autoagent import AutoAgent, Form
 from understudy.agents.factdrafter import FactDrafter
-from understudy.agents.teacher import AgentTeacher
 from understudy.agents.toolactor import ToolActor
 from understudy.agents.toolmaker import ToolMaker
 from understudy.llm.scripted import ScriptedChat
 from understudy.llm.wire import StructuredOutput, to_body
 from understudy.rollout import Limits, rollout
 from understudy.task import Evidence, Fact, Hop, Passage, Task
+from understudy.tools.simulated import SimulatedTools
+from understudy.tools.toolbox import Toolbox
 from understudy.trace import Status, Stop
 
 SENTINEL = "zyx-accepted-answer"
@@ -81,9 +82,10 @@ def replies():
 async def test_no_request_tells_an_accepted_answer_or_a_key_of_ours():
     for form in Form:
         model = ScriptedChat(replies())
-        teacher = AgentTeacher(ToolMaker(model), FactDrafter(model), AutoAgent(model, form), ToolActor(model))
-        toolset, world = await teacher.prepare(TASK, 7)
-        trace = await rollout(TASK, toolset, world, teacher.policy, teacher.tools, Limits(), 7)
+        toolset = await ToolMaker(model).make(TASK.question, 7)
+        world = await FactDrafter(model).draft(TASK)
+        tools = Toolbox(SimulatedTools(ToolActor(model)))
+        trace = await rollout(TASK, toolset.contracts, world, AutoAgent(model, form), tools, Limits(), 7)
         assert (trace.stop, trace.answer) == (Stop.ANSWERED, "Chicago")
         statuses = [observation.status for observation in trace.observations]
         assert statuses == [Status.INVALID_CALL, Status.OK, Status.INVALID_CALL, Status.TOOL_ERROR, Status.OK]
@@ -97,11 +99,3 @@ async def test_no_request_tells_an_accepted_answer_or_a_key_of_ours():
                     assert isinstance(call["function"]["arguments"], str)
             if request.role == "toolactor":
                 assert TASK.question not in orjson.dumps(body).decode()
-        assert set(teacher.prompts) >= set(trace.provenance.prompts)
-
-
-async def test_without_a_factdrafter_the_world_is_empty():
-    model = ScriptedChat(replies())
-    teacher = AgentTeacher(ToolMaker(model), None, AutoAgent(model), ToolActor(model))
-    toolset, world = await teacher.prepare(TASK, 7)
-    assert (len(toolset), world.facts, world.facts_from) == (4, (), "none")
