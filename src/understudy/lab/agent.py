@@ -1,0 +1,228 @@
+"""The scripted teacher as AutoAgent: one look-up per turn along the plan of the question, then the answer."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from understudy.grammar import call_id, write_react
+from understudy.lab.conversation import Conversation, Made, Offered
+from understudy.lab.mistakes import Mistakes, mistaken
+from understudy.lab.parsing import parse
+from understudy.lab.plans import Op, Path, Plan
+from understudy.lab.relations import relations
+from understudy.lab.results import statements_in, value_in
+from understudy.messages import Message, turn_message
+from understudy.schema import dumps
+from understudy.trace import Call, Turn, error_status
+
+UNKNOWN = "unknown"
+_NUMBER = re.compile(r"-?\d[\d,]*")
+
+
+@dataclass
+class Known:
+    """What the calls so far have told.
+
+    Attributes:
+        values: objects by relation and subject (case-folded); None where a tool had no record.
+        computed: results of calculations by expression; None where it failed.
+        searched: queries that were made.
+    """
+
+    values: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    computed: dict[str, str | None] = field(default_factory=dict)
+    searched: set[str] = field(default_factory=set)
+
+    def learn(self, made: Made, tool: Offered | None) -> None:
+        """Take in one call."""
+        said = str(made.arguments.get(tool.parameter, "")) if tool else ""
+        failed = error_status(made.result)
+        if tool is None or not said or made.result is None or failed == "invalid_call":
+            return
+        if tool.calculates:
+            found = _NUMBER.search(dumps(made.result.get("value"))) if isinstance(made.result, dict) else None
+            self.computed[said] = found.group() if found and failed is None else None
+        elif tool.searches:
+            self.searched.add(said)
+            for subject, relation, value in statements_in(made.result):
+                self.values[relation, subject.casefold()] = value
+        else:
+            for relation in tool.named[:1]:
+                self.values[relation, said.casefold()] = None if failed else value_in(made.result, relation, said)
+
+
+class Flaw(StrEnum):
+    """What is malformed about a call."""
+
+    JSON = "json"
+    PARAMETER = "parameter"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True)
+class _Move:
+    """What to do next: call a tool, or answer."""
+
+    thought: str
+    tool: Offered | None = None
+    argument: str = ""
+    answer: str = ""
+    flaw: Flaw | None = None
+
+
+def reply(seen: Conversation, mistakes: Mistakes, rng: random.Random) -> Message:
+    """The agent's next message, native or ReAct as the conversation is.
+
+    Args:
+        seen: the conversation so far.
+        mistakes: how often to err.
+        rng: of mistakes and guesses; seeded by the turn.
+    """
+    plan = parse(seen.question)
+    move = _Agent(seen, plan, mistakes, rng).move() if plan else _Move("I can't read this question.", answer=UNKNOWN)
+    return _react_message(move) if seen.react else _native_message(move, seen.turn)
+
+
+class _Agent:
+    def __init__(self, seen: Conversation, plan: Plan, mistakes: Mistakes, rng: random.Random) -> None:
+        self._plan, self._mistakes, self._rng = plan, mistakes, rng
+        self._lookups = [tool for tool in seen.tools if not (tool.searches or tool.calculates)]
+        self._search = next((tool for tool in seen.tools if tool.searches), None)
+        self._calculator = next((tool for tool in seen.tools if tool.calculates), None)
+        self._passed: list[str] = []
+        self._known = Known()
+        tools = {tool.name: tool for tool in seen.tools}
+        for made in seen.made:
+            self._known.learn(made, tools.get(made.name))
+
+    def move(self) -> _Move:
+        ends = []
+        for path in self._plan.paths:
+            end = self._walk(path)
+            if isinstance(end, _Move):
+                return end
+            if end is None:
+                return _Move("The tools have no record of it.", answer=self._guess())
+            ends.append(end)
+        if self._plan.op is Op.VALUE:
+            return self._conclude("Now I know.", ends[0])
+        if self._plan.op is Op.SAME:
+            answer = self._plan.conclude(ends)
+            return self._conclude("They are the same." if answer == "yes" else "They differ.", answer)
+        return self._compute(ends)
+
+    def _walk(self, path: Path) -> str | _Move | None:
+        """Follow a path through what is known: its end, the look-up that is missing, or None where there is none."""
+        here = path.start
+        for relation in path.relations:
+            value = self._known.values.get((relation, here.casefold()))
+            if value is None:
+                return self._seek(relation, here)
+            self._passed.append(value)
+            here = value
+        return here
+
+    def _seek(self, relation: str, here: str) -> _Move | None:
+        noun = relations()[relation].nouns[0]
+        tool = next((tool for tool in self._lookups if tool.named[:1] == (relation,)), None)
+        tool = tool or next((tool for tool in self._lookups if relation in (*tool.named, *tool.described)), None)
+        if tool is not None and (relation, here.casefold()) not in self._known.values:
+            return self._err(_Move(f"I need the {noun} of {here}.", tool, here))
+        query = f"{noun} of {here}"
+        if self._search is not None and query not in self._known.searched:
+            return _Move(f"I search for the {noun} of {here}.", self._search, query)
+        return None
+
+    def _compute(self, ends: list[str]) -> _Move:
+        numbers = [found.group().replace(",", "") for end in ends if (found := _NUMBER.search(end))]
+        if len(numbers) < len(ends):
+            return _Move("These are no numbers.", answer=self._guess())
+        expression = f"{numbers[0]} {'+' if self._plan.op is Op.SUM else '-'} {numbers[1]}"
+        if self._calculator is not None and expression not in self._known.computed:
+            return _Move(
+                "I compare them." if self._plan.offers_answers else "I compute it.", self._calculator, expression
+            )
+        answer = self._plan.conclude(numbers)
+        result = self._known.computed.get(expression)
+        return self._conclude(f"The result is {result}." if result else "I work it out.", answer)
+
+    def _conclude(self, thought: str, answer: str) -> _Move:
+        if self._rng.random() < self._mistakes.wrong_answer:
+            answer = self._wrong(answer)
+        return _Move(thought, answer=answer)
+
+    def _wrong(self, answer: str) -> str:
+        if self._plan.op is Op.SAME:
+            return "no" if answer == "yes" else "yes"
+        if self._plan.offers_answers:
+            return next(path.start for path in self._plan.paths if path.start != answer)
+        others = [value for value in self._passed if value != answer]
+        return self._rng.choice(others) if others else mistaken(answer)
+
+    def _guess(self) -> str:
+        """An answer from what little is known."""
+        if self._plan.op is Op.SAME:
+            return self._rng.choice(("yes", "no"))
+        if self._plan.offers_answers:
+            return self._rng.choice(self._plan.paths).start
+        return self._passed[-1] if self._passed else UNKNOWN
+
+    def _err(self, move: _Move) -> _Move:
+        """The move, or a mistake in its place."""
+        rates, drawn = self._mistakes, self._rng.random()
+        for rate, err in (
+            (rates.wrong_tool, self._take_wrong_tool),
+            (rates.malformed, self._malform),
+            (rates.misspelt, self._misspell),
+            (rates.premature, lambda move: _Move("This should do.", answer=self._guess())),
+        ):
+            if drawn < rate:
+                return err(move)
+            drawn -= rate
+        return move
+
+    def _take_wrong_tool(self, move: _Move) -> _Move:
+        others = [tool for tool in self._lookups if tool is not move.tool and tool.named]
+        if not others:
+            return move
+        tool = self._rng.choice(others)
+        return replace(
+            move, tool=tool, thought=f"I look up the {relations()[tool.named[0]].nouns[0]} of {move.argument}."
+        )
+
+    def _malform(self, move: _Move) -> _Move:
+        return replace(move, flaw=self._rng.choice(list(Flaw)))
+
+    def _misspell(self, move: _Move) -> _Move:
+        text = move.argument
+        places = [at for at in range(1, len(text) - 1) if text[at] != text[at + 1]]
+        if not places:
+            return move
+        at = self._rng.choice(places)
+        return replace(move, argument=f"{text[:at]}{text[at + 1]}{text[at]}{text[at + 2 :]}")
+
+
+def _call(move: _Move, tool: Offered, turn: int) -> Call:
+    name = f"{tool.name}_" if move.flaw is Flaw.TOOL else tool.name
+    parameter = f"{tool.parameter}_" if move.flaw is Flaw.PARAMETER else tool.parameter
+    return Call(id=call_id(turn, 0), name=name, arguments={parameter: move.argument})
+
+
+def _native_message(move: _Move, turn: int) -> Message:
+    if move.tool is None:
+        return turn_message(Turn(thought=move.thought, answer=move.answer))
+    message = turn_message(Turn(thought=move.thought, calls=(_call(move, move.tool, turn),)))
+    function = message["tool_calls"][0]["function"]
+    text = dumps(function["arguments"])
+    function["arguments"] = text[:-2] if move.flaw is Flaw.JSON else text
+    return message
+
+
+def _react_message(move: _Move) -> Message:
+    if move.tool is None:
+        return {"role": "assistant", "content": write_react(Turn(thought=move.thought, answer=move.answer))}
+    text = write_react(Turn(thought=move.thought, calls=(_call(move, move.tool, 0),)))
+    return {"role": "assistant", "content": text[:-2] if move.flaw is Flaw.JSON else text}

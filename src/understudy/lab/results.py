@@ -1,0 +1,69 @@
+"""What a tool's result says about a relation of a subject, whatever the result's shape.
+
+Values stand under keys that name the relation, in lists of hits about several subjects, or in sentences. Nothing here
+trusts a result: anything unexpected is simply not understood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from understudy.lab.documents import read
+from understudy.lab.lexicon import relation_named
+
+_NAMES = ("name", "title")
+_TEXTS = ("extract", "summary", "snippet", "text")
+MAX_RECORDS = 64
+
+
+def value_in(content: Any, relation: str, subject: str) -> str | None:
+    """The object of a relation of a subject, or None if the result does not say."""
+    for record in _records(content):
+        about = next((record[key] for key in _NAMES if isinstance(record.get(key), str)), None)
+        if about is not None and about.casefold() != subject.casefold():
+            continue
+        for key, value in record.items():
+            if relation_named(key) == relation and (text := _text(value)):
+                return text
+        for fact in _stated(record, about or subject):
+            if fact[0] == relation:
+                return fact[1]
+        others = [text for key, value in record.items() if key not in _NAMES and (text := _text(value))]
+        others = [text for text in others if text.casefold() != subject.casefold()]
+        nested = any(isinstance(value, dict | list) for value in record.values())
+        if about is None and not nested and len(others) == 1:
+            return others[0]
+    return None
+
+
+def statements_in(content: Any) -> Iterator[tuple[str, str, str]]:
+    """Subject, relation and object of everything that titled texts in a result state."""
+    for record in _records(content):
+        about = record.get("title")
+        if isinstance(about, str):
+            for relation, value in _stated(record, about):
+                yield about, relation, value
+
+
+def _records(content: Any) -> Iterator[dict[str, Any]]:
+    stack, seen = [content], 0
+    while stack and seen < MAX_RECORDS:
+        item = stack.pop()
+        if isinstance(item, dict):
+            seen += 1
+            yield item
+            stack.extend(value for value in reversed(item.values()) if isinstance(value, dict | list))
+        elif isinstance(item, list):
+            stack.extend(reversed(item[:MAX_RECORDS]))
+
+
+def _stated(record: dict[str, Any], about: str) -> list[tuple[str, str]]:
+    texts = [record[key] for key in _TEXTS if isinstance(record.get(key), str)]
+    return [(fact.relation, fact.object) for text in texts for fact in read(about, text)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return " ".join(str(value).split())

@@ -1,0 +1,93 @@
+"""The scripted teacher: a chat model that plays every agent of the lab, from nothing but what a model would be sent.
+
+It recognises its role by the first line of the system message, understands the lab's language (``parsing.py``,
+``documents.py``) and nothing else, and errs as often as it is told to. Equal requests get equal replies: all that is
+random derives from the model's seed, the request's seed and what is asked.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import orjson
+
+from understudy.errors import ModelError
+from understudy.lab.agent import reply as act
+from understudy.lab.conversation import read_conversation
+from understudy.lab.mistakes import Mistakes
+from understudy.lab.toolactor import act_tool, draft_facts
+from understudy.lab.toolmaker import make_tools
+from understudy.llm.protocol import ChatReply, ChatRequest
+from understudy.messages import Message
+from understudy.schema import dumps
+from understudy.seed import derive_seed
+
+CHARACTERS_PER_TOKEN = 4
+
+
+class ScriptedModel:
+    """A ``ChatModel`` that needs no weights and no key.
+
+    Args:
+        seed: of its inventions and mistakes.
+        mistakes: how often it errs; by default never.
+        corrupt: as ToolActor, the share of facts it answers wrongly: always the same facts, always in the same way.
+            (A ToolActor agent that knows the facts refuses such results where it can tell. To corrupt a simulator
+            past its own checks, build the world from ``mistakes.corrupted`` facts.)
+    """
+
+    def __init__(self, seed: int = 0, mistakes: Mistakes | None = None, corrupt: float = 0.0) -> None:
+        self.name = "scripted-lab"
+        self._seed, self._mistakes, self._corrupt = seed, mistakes or Mistakes(), corrupt
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """Answer as the agent whose prompt this is.
+
+        Raises:
+            ModelError: the system message names no agent, or the user message is not what that agent is sent.
+        """
+        system = _content(request.messages[0]) if request.messages else ""
+        role = system.partition("\n")[0].strip()
+        try:
+            message = self._play(role, request)
+        except (KeyError, TypeError, AttributeError, orjson.JSONDecodeError) as error:
+            raise ModelError(f"{self.name}: the user message is not what the agent is sent: {error}") from None
+        calls = message.get("tool_calls") or []
+        written = len(message["content"]) + sum(len(call["function"]["arguments"]) for call in calls)
+        return ChatReply(
+            message=message,
+            finish_reason="tool_calls" if calls else "stop",
+            prompt_tokens=sum(len(_content(sent)) for sent in request.messages) // CHARACTERS_PER_TOKEN,
+            completion_tokens=max(1, written // CHARACTERS_PER_TOKEN),
+        )
+
+    def _play(self, role: str, request: ChatRequest) -> Message:
+        if role == "You are the AutoAgent.":
+            seen = read_conversation(request)
+            return act(seen, self._mistakes, self._rng(request, seen.question, seen.turn))
+        payload = orjson.loads(_content(request.messages[-1]))
+        match role:
+            case "You are the ToolActor.":
+                rng = self._rng(request, payload["tool"]["name"], dumps(payload["arguments"]))
+                return _said(act_tool(payload, self._mistakes, self._corrupt, rng))
+            case "You are the ToolMaker.":
+                offered = [utility["name"] for utility in payload["utilities"]]
+                made: dict[str, Any] = make_tools(payload["question"], offered, self._rng(request, payload["question"]))
+                return _said(dumps(made))
+            case "You are the FactDrafter.":
+                rng = self._rng(request, payload["question"])
+                return _said(dumps({"facts": draft_facts(payload["question"], payload["passages"], rng)}))
+        raise ModelError(f"{self.name} plays the ToolMaker, FactDrafter, ToolActor and AutoAgent, not {role[:60]!r}")
+
+    def _rng(self, request: ChatRequest, *parts: object) -> random.Random:
+        return random.Random(derive_seed("scripted", self._seed, request.seed, *parts))
+
+
+def _content(message: Message) -> str:
+    content = message.get("content")
+    return content if isinstance(content, str) else ""
+
+
+def _said(content: str) -> Message:
+    return {"role": "assistant", "content": content}
