@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -17,6 +18,7 @@ pytest.importorskip("torch")
 
 import torch
 
+import understudy.lab.base.pretrain as pretrain_module
 from understudy.lab.base import copy_accuracy, load_base
 from understudy.lab.base.batches import draw, encode
 from understudy.lab.base.model import Shape, weights_dir
@@ -159,3 +161,26 @@ def test_pretraining_learns_repeats_itself_and_replaces_nothing_unasked(tmp_path
     with pytest.raises(FileExistsError):
         pretrain(tmp_path / "one", TINY)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = pretrain(tmp_path / "whole", TINY, samples=3)
+    monkeypatch.setattr(pretrain_module, "SAVE_EVERY", 5)
+    steps = []
+
+    def killed_at_eight(*args):
+        steps.append(args[1])
+        if len(steps) == 9:
+            raise KeyboardInterrupt
+        return draw(*args)
+
+    monkeypatch.setattr(pretrain_module, "draw", killed_at_eight)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(tmp_path / "cut", TINY, samples=3)
+    assert not (tmp_path / "cut").exists()
+    with pytest.raises(ValueError, match="other settings"):
+        pretrain(tmp_path / "cut", replace(TINY, seed=5), samples=3)
+    cut = pretrain(tmp_path / "cut", TINY, samples=3)
+    assert steps[9] == 5
+    assert (cut / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut", "whole"]

@@ -1,8 +1,8 @@
 """Batches for pretraining: pages encoded to ids and weights, one page a row, cut or padded to one length.
 
-Two sources feed them. Drills are random ids repeated from a random place: the barest copying, and the only thing that
-fits into 16 tokens. Pages are the corpus. Both are drawn from generators seeded by (seed, step), so a batch depends
-on nothing but its number.
+Two sources feed them. Drills are random ids: a stretch repeated from a random place, the barest copying and the only
+thing that fits into 16 tokens; or records looked up again. Pages are the corpus. Both are drawn from generators seeded
+by (seed, step), so a batch depends on nothing but its number.
 """
 
 from collections.abc import Sequence
@@ -36,6 +36,33 @@ def drill(rng: Random, ids: Sequence[int], length: int) -> tuple[list[int], list
     return row, [False] * (half + 1) + [True] * (length - half - 1)
 
 
+def record_drill(rng: Random, ids: Sequence[int], length: int) -> tuple[list[int], list[bool]]:
+    """Return records `thing, mark, key, mark, value, mark` of random ids, then some of them again, value predictable.
+
+    The key stands between thing and value, so that repeating what followed the last few ids is not enough.
+    """
+    marks = rng.sample(ids, 3)
+    pool = rng.sample(ids, 4)  # things may share ids: one id seldom decides
+    keys = rng.sample(ids, rng.randint(1, 2))
+    facts: dict[tuple[int, ...], list[int]] = {}
+    while not facts or len(facts) * 11 < length * 0.5:
+        thing = tuple(rng.choice(pool if rng.random() < 0.3 else ids) for _ in range(rng.randint(1, 3)))
+        for key in keys:
+            facts[(*thing, marks[0], key)] = [rng.choice(ids) for _ in range(rng.randint(1, 3))]
+    row: list[int] = []
+    sure: list[bool] = []
+    queries = list(facts)
+    rng.shuffle(queries)
+    for again, order in ((False, list(facts)), (True, queries * 8)):
+        for thing_key in order:
+            value = [*facts[thing_key], marks[2]]
+            row += [*thing_key, marks[1], *value]
+            sure += [False] * (len(thing_key) + 1) + [again] * len(value)
+            if len(row) >= length:
+                return row[:length], sure[:length]
+    return row, sure
+
+
 def draw(seed: int, step: int, rows: int, length: int, drills: float, ids: Sequence[int], tokenizer: Any) -> list[Any]:
     """Return `rows` pairs (ids, sure) of at most `length` tokens; a share `drills` of them are drills.
 
@@ -52,7 +79,7 @@ def draw(seed: int, step: int, rows: int, length: int, drills: float, ids: Seque
     batch = []
     for _ in range(rows):
         if rng.random() < drills:
-            batch.append(drill(rng, ids, length))
+            batch.append((drill if length < 32 or rng.random() < 0.4 else record_drill)(rng, ids, length))
         else:
             row, sure = encode(make_page(rng, int(length * CHARS_PER_TOKEN)), tokenizer)
             batch.append((row[:length], sure[:length]))

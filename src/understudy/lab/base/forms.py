@@ -147,9 +147,9 @@ def sign(rng: Random, page: Page, room: int) -> None:
             n = f"-{n}" if rng.random() < 0.5 else n
             pick = a if n.startswith("-") == below else b
             page.say(rng.choice((
-                f"If negative {a if below else b}, otherwise {b if below else a}. The number is {n}.",
-                f'{{"below": {quoted(a if below else b)}, "above": {quoted(b if below else a)}}} The number is {n}.',
-                f'{{"below": {quoted(a if below else b)}, "above": {quoted(b if below else a)}}} {{"number": {n}}}',
+                f"If negative {a if below else b}, otherwise {b if below else a}. The value is {n}.",
+                f'{{"below": {quoted(a if below else b)}, "above": {quoted(b if below else a)}}} The value is {n}.',
+                f'{{"below": {quoted(a if below else b)}, "above": {quoted(b if below else a)}}} {{"value": {n}}}',
             )))  # fmt: skip
             page.sure(f" {'Negative' if n.startswith('-') else 'Positive'}, so it is {pick}.")
         else:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from understudy.lab.base.words import key_words, word_groups
 
+UNSPOKEN = "bcdfghjklmnpqrstvwxz"
 PLAIN = "bcdfghjklmnprstvwz"
 ONSET_LIST = (
     "b br bl c ch cl cr d dr dw f fl fr g gh gl gn gr h j k kl kn kr kv l ll m mb mc n nd ng p ph pl pr ps qu r rh "
@@ -39,12 +40,13 @@ def stem(rng: random.Random) -> str:
     """Return one lower-case pseudo-word of 2 to about 12 letters."""
     kind = rng.random()
     if kind < 0.72:
-        return "".join(syllable(rng) for _ in range(rng.choices((1, 2, 3, 4), (2, 6, 2.5, 0.5))[0]))
+        return "".join(syllable(rng) for _ in range(rng.choices((1, 2, 3, 4), (3, 5, 1.5, 0.2))[0]))
     if kind < 0.92:  # strictly alternating letters: the plainest names
         first = rng.randrange(2)
         letters = (PLAIN, "aeiou")
         return "".join(rng.choice(letters[(first + i) % 2]) for i in range(rng.randint(3, 7)))
-    return "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randint(2, 6)))
+    # any letters but vowels: nothing speakable, so no name of any inventory made of syllables
+    return "".join(rng.choice(UNSPOKEN) for _ in range(rng.randint(2, 6)))
 
 
 def proper(rng: random.Random) -> str:
@@ -64,19 +66,19 @@ def title(rng: random.Random) -> str:
 def full_name(rng: random.Random) -> str:
     """Return a name of one to four words, mostly pseudo-words."""
     kind = rng.random()
-    if kind < 0.25:
+    if kind < 0.35:
         return proper(rng)
-    if kind < 0.6:
+    if kind < 0.65:
         return f"{proper(rng)} {proper(rng)}"
-    if kind < 0.68:
+    if kind < 0.7:
         return f"{rng.choice(string.ascii_uppercase)}. {proper(rng)}"
     if kind < 0.75:
         return f"{proper(rng)} {rng.choice(LINKS)} {proper(rng)}"
-    if kind < 0.8:
+    if kind < 0.78:
         return f"{proper(rng)}-{proper(rng)}"
-    if kind < 0.86:
+    if kind < 0.85:
         return f"{proper(rng)} {rng.choice(word_groups()['noun']).capitalize()}"
-    if kind < 0.9:
+    if kind < 0.87:
         return f"{proper(rng)} {proper(rng)} {proper(rng)}"
     return title(rng)
 

@@ -6,6 +6,7 @@ sentence): the stretches that carry the training loss.
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 from understudy.lab.base.names import proper
@@ -47,7 +48,7 @@ def quoted(text: str) -> str:
 def sentence(rng: Random, name: str | None = None) -> str:
     """Return one English-like sentence; `name`, or sometimes a fresh pseudo-name, stands in it."""
     groups = word_groups()
-    noun, adjective, verb = (lambda g=g: rng.choice(groups[g]) for g in ("noun", "adjective", "verb"))
+    noun, adjective, verb = (partial(rng.choice, groups[group]) for group in ("noun", "adjective", "verb"))
     small = groups["function"]
     who = name or (proper(rng) if rng.random() < 0.3 else f"the {noun()}")
     shape = rng.randrange(5)

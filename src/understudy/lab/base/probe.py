@@ -18,7 +18,7 @@ SYLLABLE_LIST = (
     "ste tra spo shu che tho ael orn ist und eck ulm"
 )
 SYLLABLES = SYLLABLE_LIST.split()
-KEYS = ("color", "shape", "weight", "signal", "garden", "metal", "number_plate", "market", "lamp", "reason")
+KEYS = ("color", "shape", "weight", "signal", "garden", "metal", "copper_plate", "market", "lamp", "reason")
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ def _chain(rng: Random, name: Callable[[], str]) -> tuple[list[str], int, str, s
     k = rng.choice(KEYS)
     xs = [name() for _ in range(11)]
     rows = list(pairwise(xs))
-    order = rng.sample(rows, len(rows))
-    at = rng.randrange(1, 10)
+    at = rng.randrange(1, 9)
     a, b, c = xs[at - 1], xs[at], xs[at + 1]
+    order = rng.sample([row for row in rows if row[0] != c], 9)  # what c leads to would name c nearer than `distance`
     facts = [f"The {k} of {x} is {v}. " for x, v in order]
     cue = f"\nThe {k} of the {k} of {a}? The {k} of {a} is {b}. The {k} of {b} is "
     return facts, order.index((b, c)), cue, c + "."
@@ -83,7 +83,15 @@ def sample(rng: Random, tokenizer: Any, form: str, distance: int) -> tuple[list[
 
     Idle sentences stand between facts and use so that at least `distance` tokens separate the value from its copy.
     """
-    facts, at, cue, target = FORMS[form](rng, lambda: unseen_name(rng, tokenizer))
+    met: set[str] = set()
+
+    def fresh() -> str:
+        while (name := unseen_name(rng, tokenizer)) in met:
+            pass
+        met.add(name)
+        return name
+
+    facts, at, cue, target = FORMS[form](rng, fresh)
     before, after, asked, goal = (
         list(tokenizer(text)["input_ids"]) for text in ("".join(facts[: at + 1]), "".join(facts[at + 1 :]), cue, target)
     )
