@@ -1,0 +1,189 @@
+"""Synthesis: every task gets a toolset, a world and a rollout; the audit decides where its trace goes.
+
+A fixed number of workers takes tasks from one iterator, so memory doesn't grow with the number of tasks. Seeds derive
+from the task's id, so a trace depends neither on the order of arrival nor on what was done before a kill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sized
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from understudy.config import Config
+from understudy.errors import MissingExtraError, ThresholdError
+from understudy.jsonl import write_json
+from understudy.noun import Noun
+from understudy.protocols import Teacher
+from understudy.rollout import Limits, rollout
+from understudy.seed import derive_seed
+from understudy.synthesis.audit import AuditSettings, Finding, Reason, audit
+from understudy.synthesis.dedupe import Duplicates
+from understudy.synthesis.store import FAILURES, REJECTED, SUMMARY, TRACES, RunFolder
+from understudy.task import Task
+from understudy.trace import Stop, Trace
+from understudy.world import World
+
+
+class SynthesisSettings(Config):
+    """How traces are made."""
+
+    seed: int = 0
+    """All randomness derives from it and from task ids."""
+
+    concurrency: int = Field(default=16, gt=0)
+    """Tasks in work at once. Does not change results."""
+
+    attempts: int = Field(default=2, gt=0)
+    """Times a task is tried while its preparation or its policy fails, each time with another seed."""
+
+    max_failed: float = Field(default=1.0, ge=0, le=1)
+    """Share of failed tasks above which the finished run counts as failed (exit code 3)."""
+
+    limits: Limits = Limits()
+    """What one rollout may use up."""
+
+    audit: AuditSettings = AuditSettings()
+    """What is kept."""
+
+
+FREE_KEYS = ("concurrency", "max_failed")
+"""Settings that may differ when a run is resumed."""
+
+
+class Summary(Noun):
+    """``summary.json``: outcomes of the whole run, and how long this process worked on it."""
+
+    teacher: str
+    tasks: int
+    kept: int
+    rejected: int
+    failed: int
+    reasons: dict[str, int]
+    seconds: float
+    traces_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. ``total`` is None when the tasks come from a stream; ``fresh`` counts this process's tasks."""
+
+    total: int | None
+    done: int
+    fresh: int
+    kept: int
+    rejected: int
+    failed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    kind: str
+    message: str
+
+
+async def synthesise(
+    tasks: Iterable[Task],
+    teacher: Teacher,
+    folder: RunFolder,
+    settings: SynthesisSettings,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Summary:
+    """Make a trace of every task that is not done yet, and write ``summary.json``.
+
+    Args:
+        tasks: with unique ids; read only as fast as work is done.
+        teacher: how a task gets its toolset, world, policy and tools.
+        folder: started; the caller closes it.
+        settings: seeds, limits and audit.
+        on_progress: called after every task.
+
+    Raises:
+        InputError: the disk refuses, or the tasks can't be read on. What was done is safe, and the run can be resumed.
+        ThresholdError: more tasks failed than ``max_failed`` allows; everything is written.
+    """
+    started = time.perf_counter()
+    source, duplicates = iter(tasks), Duplicates()
+    total = len(tasks) if isinstance(tasks, Sized) else None
+    fresh = 0
+
+    async def work() -> None:
+        nonlocal fresh
+        for task in source:  # all workers take from the same iterator
+            first = duplicates.earlier(task)
+            if folder.is_done(task.id):
+                continue
+            if first is not None:
+                folder.reject(task, [Finding(Reason.DUPLICATE, f"asks the same as {first}")])
+            else:
+                _record(folder, task, await _attempt(task, teacher, settings), settings)
+            fresh += 1
+            if on_progress:
+                on_progress(_progress(folder, total, fresh, time.perf_counter() - started))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(settings.concurrency):
+                group.create_task(work())
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    folder.flush()
+    seconds = time.perf_counter() - started
+    kept, rejected, failed = (folder.counts[name] for name in (TRACES, REJECTED, FAILURES))
+    summary = Summary(
+        teacher=teacher.name,
+        tasks=kept + rejected + failed,
+        kept=kept,
+        rejected=rejected,
+        failed=failed,
+        reasons=dict(sorted(folder.reasons.items())),
+        seconds=round(seconds, 3),
+        traces_per_second=round(fresh / seconds, 3) if fresh else 0.0,
+    )
+    write_json(folder.path / SUMMARY, summary.model_dump())
+    if failed > settings.max_failed * summary.tasks:
+        raise ThresholdError(
+            f"max_failed: {failed} of {summary.tasks} tasks failed; {settings.max_failed:.1%} are allowed"
+        )
+    return summary
+
+
+async def _attempt(task: Task, teacher: Teacher, settings: SynthesisSettings) -> tuple[World, Trace] | _Failure:
+    failure = _Failure("", "")
+    for attempt in range(settings.attempts):
+        seed = derive_seed(settings.seed, task.id, attempt)
+        try:
+            toolset, world = await teacher.prepare(task, derive_seed(seed, "prepare"))
+            trace = await rollout(task, toolset, world, teacher.policy, teacher.tools, settings.limits, seed)
+        except MissingExtraError:  # no other task would fare better
+            raise
+        except Exception as error:  # one bad task must not end a run of many: what failed, and how often, is recorded
+            failure = _Failure(type(error).__name__, str(error))
+            continue
+        if trace.stop is not Stop.POLICY_ERROR:
+            provenance = trace.provenance.model_copy(
+                update={"prompts": {**teacher.prompts, **trace.provenance.prompts}}
+            )
+            return world, trace.model_copy(update={"provenance": provenance})
+        failure = _Failure(trace.stop.value, trace.detail)
+    return failure
+
+
+def _record(folder: RunFolder, task: Task, made: tuple[World, Trace] | _Failure, settings: SynthesisSettings) -> None:
+    if isinstance(made, _Failure):
+        folder.fail(task, made.kind, made.message, settings.attempts)
+        return
+    world, trace = made
+    if findings := audit(trace, task, world, settings.audit):
+        folder.reject(task, findings, world, trace)
+    else:
+        folder.keep(task, world, trace)
+
+
+def _progress(folder: RunFolder, total: int | None, fresh: int, seconds: float) -> Progress:
+    kept, rejected, failed = (folder.counts[name] for name in (TRACES, REJECTED, FAILURES))
+    return Progress(total, kept + rejected + failed, fresh, kept, rejected, failed, seconds)

@@ -1,0 +1,44 @@
+"""The teacher that is made of agents: ToolMaker, FactDrafter, AutoAgent, and a ToolActor behind the tools."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from understudy.agents.factdrafter import FactDrafter
+from understudy.agents.toolmaker import ToolMaker
+from understudy.contract import ToolContract
+from understudy.protocols import Policy, ToolSource
+from understudy.task import Task
+from understudy.world import World
+
+
+class AgentTeacher:
+    """Brings the agents together as a ``Teacher``.
+
+    Args:
+        maker: makes the toolset from the question alone.
+        drafter: writes down the facts, from evidence where the task has it.
+        policy: the AutoAgent, or any other policy.
+        tools: simulated tools, usually in a ``Toolbox`` so that utilities compute.
+        from_evidence: whether annotated evidence may be used; False drafts every world from the question.
+    """
+
+    def __init__(
+        self, maker: ToolMaker, drafter: FactDrafter, policy: Policy, tools: ToolSource, from_evidence: bool = True
+    ) -> None:
+        self.policy, self.tools = policy, tools
+        self.name = f"agents:{policy.name}"
+        self.prompts: Mapping[str, str] = {**maker.prompts, **drafter.prompts}
+        self._maker, self._drafter, self._from_evidence = maker, drafter, from_evidence
+
+    async def prepare(self, task: Task, seed: int) -> tuple[tuple[ToolContract, ...], World]:
+        """Make the toolset and draft the facts, at the same time.
+
+        Raises:
+            ModelError: one of the agents gave nothing usable.
+        """
+        toolset, world = await asyncio.gather(
+            self._maker.make(task.question, seed), self._drafter.draft(task, self._from_evidence, seed)
+        )
+        return toolset.contracts, world

@@ -1,0 +1,109 @@
+"""Every reason, each triggered by a trace made by hand, and by nothing else."""
+
+import pytest
+from hypothesis import given
+
+from handmade import BORN, DIRECTOR, TASK, TOOLSET, contract, failed, trace
+from strategies import traces
+from understudy.grammar import fault
+from understudy.synthesis.audit import AuditSettings, Reason, audit
+from understudy.synthesis.dedupe import Duplicates
+from understudy.task import Fact, Task
+from understudy.trace import Fault, Status, Stop
+from understudy.world import World
+
+WORLD = World(TASK.id, [Fact(subject="Night Tide", relation="director", object="Curtis Harrington")])
+MALFORMED = fault(Fault.NO_ACTION, "neither a call nor an answer", "hm")
+REFUSED = failed(("get_director", {"movie": "Night Tide"}, None), Status.INVALID_CALL)
+UNKNOWN = failed(("get_mother", {"person": "Night Tide"}, None), Status.INVALID_CALL)
+MISS = failed(("get_director", {"film": "Tide"}, None), Status.TOOL_ERROR)
+BROKEN = failed(BORN, Status.SIMULATOR_FAILURE)
+ORACLE = ("get_born", {"film": "Night Tide"}, {"date": "6 March 1926"})
+LEAKING = contract("get_year").model_copy(update={"description": "The year, such as 1926."})
+ODD = (*BORN[:2], {"born": "6 March 1926"})
+
+
+def reasons(made, task=TASK, **settings):
+    return {finding.reason for finding in audit(made, task, WORLD, AuditSettings(**settings))}
+
+
+def test_a_good_trace_passes():
+    assert audit(trace(DIRECTOR, BORN), TASK, WORLD) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "made"),
+    [
+        ("grammar", trace(MALFORMED, DIRECTOR, BORN)),
+        ("unfinished", trace(DIRECTOR, BORN, answer=None, stop=Stop.TIMEOUT)),
+        ("invalid_call", trace(DIRECTOR, BORN, REFUSED)),
+        ("invalid_call", trace(DIRECTOR, BORN, UNKNOWN)),
+        ("invalid_result", trace(DIRECTOR, ODD)),
+        ("invalid_result", trace(DIRECTOR, BORN, toolset=TOOLSET[1:])),
+        ("contradiction", trace(DIRECTOR, BORN, thought="The director of Night Tide is Orson Welles.")),
+        ("ungrounded_argument", trace(BORN)),
+        ("ungrounded_answer", trace(DIRECTOR)),
+        ("repeated_call", trace(DIRECTOR, DIRECTOR, BORN)),
+        ("wrong_answer", trace(DIRECTOR, BORN, answer="Curtis Harrington")),
+        ("leak", trace(DIRECTOR, BORN, toolset=(*TOOLSET, LEAKING))),
+        ("one_call", trace(ORACLE, toolset=(contract("get_born", "film"),))),
+        ("over_long", trace("x" * 40_000, DIRECTOR, BORN)),
+    ],
+)
+def test_each_reason_alone(reason, made):
+    assert reasons(made) == {reason}
+    assert reasons(made, ignore=[reason]) == set()
+
+
+def test_a_simulator_failure_is_named_beside_what_follows_from_it():
+    made = trace(DIRECTOR, BROKEN, answer=None, stop=Stop.SIMULATOR_FAILURE)
+    assert reasons(made) == {"simulator_failure", "unfinished"}
+
+
+def test_a_tool_that_denies_the_world_is_a_contradiction():
+    wrong = ("get_director", {"film": "Night Tide"}, {"director": "Orson Welles"})
+    assert "contradiction" in reasons(trace(wrong, answer="Orson Welles"))
+
+
+def test_all_reasons_are_reported_in_their_order():
+    made = trace(MALFORMED, BORN, BORN, UNKNOWN, answer="Rome", toolset=(*TOOLSET, LEAKING))
+    found = [finding.reason for finding in audit(made, TASK, WORLD)]
+    assert found == sorted(found, key=list(Reason).index)
+    assert set(found) == {
+        "grammar",
+        "invalid_call",
+        "ungrounded_argument",
+        "ungrounded_answer",
+        "repeated_call",
+        "wrong_answer",
+        "leak",
+    }
+
+
+@pytest.mark.parametrize("error", [REFUSED, UNKNOWN, MISS])
+def test_a_trace_that_recovers_is_kept_within_its_share(error):
+    made = trace(error, DIRECTOR, BORN)
+    assert reasons(made) == set()
+    assert "recovered" in reasons(made, share_recovered=0)
+    assert "recovered" not in reasons(trace(DIRECTOR, BORN), share_recovered=0)
+
+
+def test_the_share_of_recovered_traces_is_drawn_by_task():
+    made, tasks = trace(REFUSED, DIRECTOR, BORN), [TASK.model_copy(update={"id": str(n)}) for n in range(1000)]
+    kept = [task.id for task in tasks if not reasons(made, task, share_recovered=0.3)]
+    assert 250 < len(kept) < 350
+    fewer = [task.id for task in tasks if not reasons(made, task, share_recovered=0.2)]
+    assert set(fewer) < set(kept)
+
+
+@given(traces())
+def test_the_audit_is_total_and_pure(made):
+    task = Task(id="t", question="Who?", answers=("x",), hops=2)
+    assert audit(made, task, WORLD) == audit(made, task, WORLD)
+
+
+def test_duplicates_are_found_up_to_normalisation_in_the_given_order():
+    seen = Duplicates()
+    asked = ["Who made it?", "Who is who?", "who  made IT", "Who made the it"]
+    found = [seen.earlier(Task(id=f"{n}", question=question, answers=("x",))) for n, question in enumerate(asked)]
+    assert found == [None, None, "0", "0"]
