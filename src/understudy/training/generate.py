@@ -1,0 +1,142 @@
+"""The engine for any causal language model: Hugging Face ``generate``, one batch after another.
+
+Turns that are waiting are generated together; those that arrive meanwhile form the next batch. Nothing is cached
+between turns. ``generate`` runs in a thread, so tools proceed. Tokens are drawn by the same function as in the static
+engine: the same random numbers give the same tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from understudy.training.engine import Completion, PendingTurn, draw
+
+
+class GenerateEngine:
+    """See the module.
+
+    Args:
+        model: a causal language model on any device.
+        stop_id: the token that ends a turn.
+        rows: turns generated at once.
+    """
+
+    def __init__(self, model: Any, stop_id: int, rows: int = 64) -> None:
+        self._model, self._stop, self._rows = model, stop_id, rows
+        self._waiting: list[_Slot] = []
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def context(self) -> int:
+        """Tokens that a slot can hold."""
+        limit: int = self._model.config.max_position_embeddings
+        return limit
+
+    def open(self, temperature: float) -> _Slot:
+        """Start a conversation."""
+        return _Slot(self, temperature)
+
+    def _submit(self, slot: _Slot) -> None:
+        self._waiting.append(slot)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(0)
+            batch, self._waiting = self._waiting[: self._rows], self._waiting[self._rows :]
+            batch = [slot for slot in batch if not slot.closed]
+            if not batch:
+                continue
+            try:
+                completions = await asyncio.to_thread(self._generate, batch)
+            except Exception as error:
+                for slot in batch:
+                    slot.fail(error)
+            else:
+                for slot, completion in zip(batch, completions, strict=True):
+                    slot.finish(completion)
+
+    def _generate(self, batch: Sequence[_Slot]) -> list[Completion]:
+        device = self._model.device
+        longest = max(len(slot.ids) for slot in batch)
+        ids = torch.full((len(batch), longest), self._stop, device=device)
+        attention = torch.zeros_like(ids)
+        limit = max(len(slot.uniform) for slot in batch)
+        uniform = np.zeros((len(batch), limit), dtype=np.float32)
+        for row, slot in enumerate(batch):
+            ids[row, longest - len(slot.ids) :] = torch.tensor(slot.ids, device=device)
+            attention[row, longest - len(slot.ids) :] = 1
+            uniform[row, : len(slot.uniform)] = slot.uniform
+        drawing = _Draw(
+            torch.tensor([slot.temperature for slot in batch], device=device),
+            torch.from_numpy(uniform).to(device),
+        )
+        # Named, because whatever is left out is filled in from the model's own defaults, penalties among them.
+        config = GenerationConfig(
+            max_new_tokens=limit, do_sample=False, num_beams=1, repetition_penalty=1.0, no_repeat_ngram_size=0,
+            eos_token_id=self._stop, pad_token_id=self._stop,
+        )  # fmt: skip
+        training = self._model.training
+        self._model.eval()
+        try:
+            with torch.inference_mode():
+                self._model.generate(
+                    input_ids=ids, attention_mask=attention, generation_config=config,
+                    logits_processor=LogitsProcessorList([drawing]),
+                )  # fmt: skip
+        finally:
+            self._model.train(training)
+        sampled, logprobs = (torch.stack(column, 1).tolist() for column in (drawing.ids, drawing.logprobs))
+        return [self._cut(*row) for row in zip(batch, sampled, logprobs, strict=True)]
+
+    def _cut(self, slot: _Slot, ids: list[int], logprobs: list[float]) -> Completion:
+        size = len(slot.uniform)
+        if self._stop in ids[:size]:
+            size = ids.index(self._stop) + 1
+        return Completion(ids[:size], logprobs[:size])
+
+
+class _Draw(LogitsProcessor):  # type: ignore[misc]
+    """Draws the token itself and leaves ``generate`` no other choice."""
+
+    def __init__(self, temperatures: torch.Tensor, uniform: torch.Tensor) -> None:
+        self.ids: list[torch.Tensor] = []
+        self.logprobs: list[torch.Tensor] = []
+        self._temperatures, self._uniform = temperatures, uniform
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        ids, logprobs = draw(scores.float(), self._temperatures, self._uniform[:, len(self.ids)])
+        self.ids.append(ids)
+        self.logprobs.append(logprobs)
+        return torch.full_like(scores, float("-inf")).scatter_(1, ids[:, None], 0.0)
+
+
+class _Slot(PendingTurn):
+    """One conversation; ``ids`` are all of its tokens."""
+
+    def __init__(self, engine: GenerateEngine, temperature: float) -> None:
+        super().__init__(temperature)
+        self.ids: list[int] = []
+        self.closed = False
+        self._engine = engine
+
+    async def sample(self, new_ids: Sequence[int], max_tokens: int, generator: np.random.Generator) -> Completion:
+        """See ``engine.Slot``."""
+        self.ids += new_ids
+        turn = self.begin(len(self.ids), max_tokens, self._engine.context, generator)
+        self._engine._submit(self)
+        completion = await turn
+        self.ids += completion.ids
+        return completion
+
+    def close(self) -> None:
+        """Give up what is still waited for."""
+        self.closed = True
+        self.abandon()
