@@ -11,6 +11,7 @@ from understudy.noun import Noun
 
 _Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal
 RESAMPLES = 2000
+_MAX_DRAWS = 2_000_000  # at a time: a bootstrap over a whole benchmark would need hundreds of megabytes at once
 
 
 class Metric(Noun):
@@ -38,8 +39,10 @@ def mean(values: Sequence[float], seed: int = 0) -> Metric:
         return Metric(value=0.0, n=0, ci95=(0.0, 0.0))
     data = np.asarray(values, dtype=float)
     generator = np.random.default_rng(seed)
-    resampled = data[generator.integers(0, len(data), size=(RESAMPLES, len(data)))].mean(axis=1)
-    low, high = np.quantile(resampled, [0.025, 0.975])
+    rows = max(1, _MAX_DRAWS // len(data))
+    sizes = ((min(rows, RESAMPLES - start), len(data)) for start in range(0, RESAMPLES, rows))
+    resampled = [data[generator.integers(0, len(data), size=size)].mean(axis=1) for size in sizes]
+    low, high = np.quantile(np.concatenate(resampled), [0.025, 0.975])
     return Metric(value=float(data.mean()), n=len(data), ci95=(float(low), float(high)))
 
 

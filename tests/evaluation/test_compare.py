@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import films
 from understudy.errors import InputError
 from understudy.evaluation.compare import compare
 from understudy.metric import paired_difference
 from understudy.scoring import Rule
 
 
-async def test_differences_are_paired_and_flips_named(films):
+async def test_differences_are_paired_and_flips_named():
     some = await films.run(films.tasks, films.Scripted(films.solve_some))
     others = await films.run(
         films.tasks, films.Scripted(lambda task: ["<answer>?</answer>"] if task.id == "q001" else films.solve(task))
@@ -27,7 +28,7 @@ async def test_differences_are_paired_and_flips_named(films):
     assert (back.gained[0].task_id, len(back.lost)) == ("q001", 8)
 
 
-async def test_only_the_same_questions_under_one_rule_compare(films):
+async def test_only_the_same_questions_under_one_rule_compare():
     whole = await films.run(films.tasks, films.Scripted(films.solve))
     part = await films.run(films.tasks[:5], films.Scripted(films.solve))
     with pytest.raises(InputError, match="share 5 questions of 24 and 5"):

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import films
 from understudy.evaluation.controls import NoOp, NoTools, chance_level, without_tools
 from understudy.scoring import Rule
 from understudy.task import Task
@@ -11,7 +12,7 @@ from understudy.trace import Stop
 
 
 @pytest.mark.parametrize("rule", list(Rule))
-async def test_the_no_op_policy_scores_exactly_0(films, rule):
+async def test_the_no_op_policy_scores_exactly_0(rule):
     # "The" normalises to nothing, which MuSiQue's F1 would find equal to no answer.
     tasks = [*films.tasks, films.bridge(99).model_copy(update={"answers": ("The The",)})]
     result = await films.run(tasks, NoOp(), rule=rule)
@@ -20,7 +21,7 @@ async def test_the_no_op_policy_scores_exactly_0(films, rule):
     assert result.stops == {Stop.MALFORMED: 25}
 
 
-async def test_without_tools_every_call_is_refused(films):
+async def test_without_tools_every_call_is_refused():
     result = await films.run(
         films.tasks, films.Scripted(films.solve), toolsets=without_tools(films.tasks), tools=NoTools()
     )

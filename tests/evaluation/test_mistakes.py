@@ -2,9 +2,11 @@
 
 import pytest
 
+import films
 from understudy.errors import InputError
 from understudy.evaluation.mistakes import MEANING, Mistake, count_mistakes
 from understudy.rollout import Limits
+from understudy.task import Evidence, Fact, Hop
 
 DIRECTOR = ("find_director", {"film": "Red Harbour 7"})
 BIRTHPLACE = ("find_birthplace", {"person": "Anna Bergström 7"})
@@ -17,6 +19,7 @@ CASES = {
     Mistake.INVALID_CALL: [DIRECTOR, ("find_birthplace", {"who": "Anna Bergström 7"}), "Paris"],
     Mistake.ARGUMENT_MISCOPIED: [DIRECTOR, ("find_birthplace", {"person": "Anna Bergstrand 7"}), "Paris"],
     Mistake.MISS_NOT_RECOVERED: [DIRECTOR, ("find_composer", {"film": "Anna Bergström 7"}), "Paris"],
+    Mistake.GUESSED: ["Paris"],
     Mistake.WRONG_TOOL: [("find_composer", {"film": "Red Harbour 7"}), "Otto Marsh 7"],
     Mistake.STOPPED_EARLY: [DIRECTOR, "Anna Bergström 7"],
     Mistake.ANSWER_MISCOPIED: [DIRECTOR, BIRTHPLACE, "Lindenfels 7"],
@@ -25,7 +28,7 @@ CASES = {
 }
 
 
-def lines(films, case):
+def lines(case):
     for line in case:
         if isinstance(line, tuple):
             yield films.call(line[0], **line[1])
@@ -33,23 +36,23 @@ def lines(films, case):
             yield f"<answer>{line}</answer>" if line else line
 
 
-async def counted(films, case, task=None):
+async def counted(case, task=None):
     task = task or films.bridge(7)
-    result = await films.run([task], films.Scripted(lambda _: lines(films, case)), limits=Limits(max_turns=5))
+    result = await films.run([task], films.Scripted(lambda _: lines(case)), limits=Limits(max_turns=5))
     return count_mistakes(result, [task])
 
 
 @pytest.mark.parametrize("mistake", list(Mistake))
-async def test_every_mistake_is_recognised(films, mistake):
-    assert await counted(films, CASES[mistake]) == {mistake: 1}
+async def test_every_mistake_is_recognised(mistake):
+    assert await counted(CASES[mistake]) == {mistake: 1}
     assert MEANING[mistake]
 
 
-async def test_a_right_answer_is_no_mistake(films):
-    assert await counted(films, [DIRECTOR, BIRTHPLACE, "Lindenfeld 7"]) == {}
+async def test_a_right_answer_is_no_mistake():
+    assert await counted([DIRECTOR, BIRTHPLACE, "Lindenfeld 7"]) == {}
 
 
-async def test_what_was_recovered_is_not_blamed(films):
+async def test_what_was_recovered_is_not_blamed():
     case = [
         ("find_composer", {"film": "Red Harbour 7"}),
         ("find_director", {"who": "?"}),
@@ -57,20 +60,33 @@ async def test_what_was_recovered_is_not_blamed(films):
         BIRTHPLACE,
         "Paris",
     ]
-    assert await counted(films, case) == {Mistake.INVENTED: 1}
+    assert await counted(case) == {Mistake.INVENTED: 1}
 
 
-async def test_no_call_at_all_is_the_wrong_tool(films):
-    assert await counted(films, ["Paris"]) == {Mistake.WRONG_TOOL: 1}
-
-
-async def test_a_derived_answer_needs_its_facts(films):
+async def test_a_derived_answer_needs_its_facts():
     task = films.bridge(7).model_copy(update={"answers": ("yes",)})
-    assert await counted(films, [DIRECTOR, "no"], task) == {Mistake.STOPPED_EARLY: 1}
-    assert await counted(films, [DIRECTOR, BIRTHPLACE, "no"], task) == {Mistake.WRONG_VALUE: 1}
+    assert await counted([DIRECTOR, "no"], task) == {Mistake.STOPPED_EARLY: 1}
+    assert await counted([DIRECTOR, BIRTHPLACE, "no"], task) == {Mistake.WRONG_VALUE: 1}
+    summed = films.bridge(7).model_copy(update={"answers": ("14",)})  # nothing that a tool says
+    assert await counted([DIRECTOR, "15"], summed) == {Mistake.STOPPED_EARLY: 1}
+    assert await counted([DIRECTOR, BIRTHPLACE, "15"], summed) == {Mistake.INVENTED: 1}
 
 
-async def test_traces_and_tasks_are_needed(films):
+async def test_annotated_hops_say_what_is_needed_among_more_facts():
+    task = films.bridge(7)
+    film, person, city = task.source.split("|")
+    more = (*task.evidence.facts, Fact(subject=person, relation="spouse", object="Ida Moe"))
+    hops = (Hop(question="?", answer=person, title=film), Hop(question="?", answer=city, title=person))
+    task = task.model_copy(update={"answers": ("yes",), "evidence": Evidence(facts=more, hops=hops)})
+    assert await counted([DIRECTOR, BIRTHPLACE, "no"], task) == {Mistake.WRONG_VALUE: 1}
+
+
+async def test_an_argument_that_was_put_right_is_not_blamed():
+    case = [("find_director", {"film": "Red Harbor 7"}), DIRECTOR, "Anna Bergström 7"]
+    assert await counted(case) == {Mistake.STOPPED_EARLY: 1}
+
+
+async def test_traces_and_tasks_are_needed():
     policy = films.Scripted(lambda task: ["<answer>Paris</answer>"])
     with pytest.raises(InputError, match="keep_traces"):
         count_mistakes(await films.run(films.tasks[:1], policy, keep_traces=False), films.tasks)

@@ -5,13 +5,14 @@ import time
 
 import pytest
 
+import films
 from understudy.errors import InputError
 from understudy.evaluation.controls import NoTools, without_tools
 from understudy.rollout import Limits
 from understudy.trace import Stop
 
 
-async def test_the_result_depends_on_neither_concurrency_nor_arrival_order(films):
+async def test_the_result_depends_on_neither_concurrency_nor_arrival_order():
     results = [
         await films.run(tasks, films.Scripted(films.solve_some, delays), concurrency=concurrency)
         for tasks, delays, concurrency in (
@@ -24,7 +25,7 @@ async def test_the_result_depends_on_neither_concurrency_nor_arrival_order(films
     assert [record.task_id for record in results[2].records] == sorted(task.id for task in films.tasks)
 
 
-async def test_what_is_counted(films):
+async def test_what_is_counted():
     result = await films.run(films.tasks, films.Scripted(films.solve_some))
     assert (result.em.value, result.em.n) == (pytest.approx(2 / 3), 24)
     assert result.em.ci95[0] < 2 / 3 < result.em.ci95[1]
@@ -41,7 +42,7 @@ async def test_what_is_counted(films):
     assert "records" not in result.summary()
 
 
-async def test_concurrency_is_bounded_and_has_no_barrier(films):
+async def test_concurrency_is_bounded_and_has_no_barrier():
     policy = films.Scripted(films.solve, delays=1)
     await films.run(films.tasks, policy, concurrency=4)
     assert policy.peak == 4
@@ -55,7 +56,7 @@ async def test_concurrency_is_bounded_and_has_no_barrier(films):
     assert time.perf_counter() - started < 0.55  # 23 × 0.01 s beside one of 0.3 s
 
 
-async def test_a_simulator_failure_counts_as_wrong_but_is_named(films):
+async def test_a_simulator_failure_counts_as_wrong_but_is_named():
     def script(task):
         return [films.call("find_director", film="Broken")] if task.id == "q005" else films.solve(task)
 
@@ -65,7 +66,7 @@ async def test_a_simulator_failure_counts_as_wrong_but_is_named(films):
     assert result.stops == {Stop.ANSWERED: 23, Stop.SIMULATOR_FAILURE: 1}
 
 
-async def test_invalid_calls_and_faults_are_counted(films):
+async def test_invalid_calls_and_faults_are_counted():
     def script(task):
         return [films.call("find_nothing", film="x"), "no tags", *films.solve(task)]
 
@@ -75,14 +76,14 @@ async def test_invalid_calls_and_faults_are_counted(films):
     assert [record.faults for record in result.records] == [1] * 4
 
 
-async def test_a_failing_policy_is_data(films):
+async def test_a_failing_policy_is_data():
     result = await films.run(films.tasks[:3], films.Scripted(lambda task: []))
     assert result.em.value == 0
     assert result.stops == {Stop.POLICY_ERROR: 3}
     assert result.records[0].detail == "the script is over"
 
 
-async def test_a_killed_run_resumes_from_its_records(films, tmp_path):
+async def test_a_killed_run_resumes_from_its_records(tmp_path):
     whole = await films.run(films.tasks, films.Scripted(films.solve_some))
     path = tmp_path / "records.jsonl"
 
@@ -108,7 +109,7 @@ async def test_a_killed_run_resumes_from_its_records(films, tmp_path):
     assert idle.opened == []
 
 
-async def test_records_of_another_run_are_never_mixed_in(films, tmp_path):
+async def test_records_of_another_run_are_never_mixed_in(tmp_path):
     path = tmp_path / "records.jsonl"
     await films.run(films.tasks[:5], films.Scripted(films.solve), records=path)
     before = path.read_bytes()
@@ -125,7 +126,7 @@ async def test_records_of_another_run_are_never_mixed_in(films, tmp_path):
     assert b"q005" in before
 
 
-async def test_bad_input_is_one_line(films):
+async def test_bad_input_is_one_line():
     policy = films.Scripted(films.solve)
     with pytest.raises(InputError, match="unique"):
         await films.run([films.tasks[0]] * 2, policy)
@@ -135,7 +136,7 @@ async def test_bad_input_is_one_line(films):
         await films.run(films.tasks, policy, worlds={})
 
 
-async def test_progress_and_an_empty_set(films):
+async def test_progress_and_an_empty_set():
     seen = []
     await films.run(films.tasks[:6], films.Scripted(films.solve_some), on_progress=seen.append, concurrency=1)
     assert [progress.done for progress in seen] == [1, 2, 3, 4, 5, 6]
@@ -143,14 +144,14 @@ async def test_progress_and_an_empty_set(films):
     assert (await films.run([], films.Scripted(films.solve))).em.n == 0
 
 
-async def test_without_worlds_every_task_has_an_empty_one(films):
+async def test_without_worlds_every_task_has_an_empty_one():
     policy = films.Scripted(lambda task: [films.call("find_director", film="x"), "<answer>x</answer>"])
     result = await films.run(films.tasks[:2], policy, worlds=None, toolsets=without_tools(films.tasks), tools=NoTools())
     assert (result.tools, result.facts) == ("none", "none")
     assert result.invalid_calls.value == 1  # an unknown tool
 
 
-async def test_traces_are_kept_on_demand(films):
+async def test_traces_are_kept_on_demand():
     policy = films.Scripted(films.solve)
     assert (await films.run(films.tasks[:1], policy)).records[0].trace.answer == "Lindenfeld 1"
     assert (await films.run(films.tasks[:1], policy, keep_traces=False)).records[0].trace is None

@@ -1,8 +1,8 @@
 """Where wrong answers come from, read off trace and task in code: for each, the one mistake that decided it.
 
 First, how the rollout ended. If it ended in an answer: did the policy get to see all that the answer follows from? If
-so, the answer itself went wrong; if not, the search did. An answer that is yes, no or named in the question follows
-from the task's evidence facts; any other must have been observed.
+so, the answer itself went wrong; if not, the search did. What is needed is what the task's annotated hops found, or
+else its evidence facts say; without either, the answer itself must have been observed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from understudy.checks.text import Seen, texts
 from understudy.errors import InputError
 from understudy.evaluation.result import Result
 from understudy.scoring import normalize
-from understudy.task import Fact, Task
+from understudy.task import Task
 from understudy.trace import Call, Observation, Source, Status, Stop, Trace
 
 NEAR = 0.75
@@ -37,6 +37,7 @@ class Mistake(StrEnum):
     INVALID_CALL = "invalid_call"
     ARGUMENT_MISCOPIED = "argument_miscopied"
     MISS_NOT_RECOVERED = "miss_not_recovered"
+    GUESSED = "guessed"
     WRONG_TOOL = "wrong_tool"
     STOPPED_EARLY = "stopped_early"
     ANSWER_MISCOPIED = "answer_miscopied"
@@ -45,18 +46,19 @@ class Mistake(StrEnum):
 
 
 MEANING = {
-    Mistake.SIMULATOR_FAILURE: "a simulated tool failed; not the policy's fault",
+    Mistake.SIMULATOR_FAILURE: "a simulated tool failed, not the policy",
     Mistake.POLICY_ERROR: "the model behind the policy failed",
     Mistake.MALFORMED: "turns that break the grammar",
-    Mistake.NO_ANSWER: "a limit on turns, tokens or time came before the answer",
+    Mistake.NO_ANSWER: "a limit came before the answer",
     Mistake.INVALID_CALL: "the last call broke its contract",
-    Mistake.ARGUMENT_MISCOPIED: "an argument is neither in the question nor in what was observed",
-    Mistake.MISS_NOT_RECOVERED: "the last look-up found nothing, and nothing else was tried",
-    Mistake.WRONG_TOOL: "the look-up that was needed was never made",
-    Mistake.STOPPED_EARLY: "answered on the way, before the last look-up",
-    Mistake.ANSWER_MISCOPIED: "nearly a value that was observed",
-    Mistake.WRONG_VALUE: "all was observed, and another value chosen",
-    Mistake.INVENTED: "all was observed, and the answer is none of it",
+    Mistake.ARGUMENT_MISCOPIED: "an argument that nothing had said",
+    Mistake.MISS_NOT_RECOVERED: "the last look-up found nothing",
+    Mistake.GUESSED: "answered without any look-up",
+    Mistake.WRONG_TOOL: "another tool was asked than the needed one",
+    Mistake.STOPPED_EARLY: "answered before the last look-up",
+    Mistake.ANSWER_MISCOPIED: "nearly an observed value",
+    Mistake.WRONG_VALUE: "all observed, another value chosen",
+    Mistake.INVENTED: "all observed, the answer is none of it",
 }
 
 _BY_STOP = {
@@ -95,20 +97,20 @@ def diagnose(trace: Trace, task: Task) -> Mistake:
         if observation.status is Status.OK:
             shown.add(observation.content)
     lookups = [_Lookup.read(call, seen) for call, seen in trace.calls() if seen.source is not Source.UTILITY]
-    missing = [fact for fact in task.evidence.facts if not any(lookup.shows(fact) for lookup in lookups)]
-    if any(normalize(answer) in CLOSED or question.says(answer) for answer in task.answers):
-        complete = bool(lookups) and not missing
-    else:
-        complete = any(shown.says(answer) for answer in task.answers)
-    if complete:
+    needed = _needed(task)
+    missing = [pair for pair in needed if not any(lookup.shows(*pair) for lookup in lookups)]
+    derived = any(normalize(answer) in CLOSED or question.says(answer) for answer in task.answers)
+    saw_all = bool(lookups) and not missing and (derived or bool(needed))
+    if saw_all or (not derived and any(shown.says(answer) for answer in task.answers)):
         return _in_the_answer(trace, question, shown)
-    if lookups and lookups[-1].status is Status.INVALID_CALL:
-        return Mistake.INVALID_CALL
-    if grounding(trace).ungrounded:
-        return Mistake.ARGUMENT_MISCOPIED
-    if lookups and lookups[-1].status is not Status.OK:
-        return Mistake.MISS_NOT_RECOVERED
-    return _in_the_search(lookups, task.evidence.facts, missing)
+    return _in_the_search(trace, lookups, needed, missing)
+
+
+def _needed(task: Task) -> list[tuple[str, str]]:
+    """What the answer follows from: pairs of what is asked about and what is found."""
+    if task.evidence.hops:
+        return [(hop.title, hop.answer) for hop in task.evidence.hops]
+    return [(fact.subject, fact.object) for fact in task.evidence.facts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,8 @@ class _Lookup:
         told = _seen(arguments, observation.content) if observation.status is Status.OK else _seen()
         return cls(_seen(arguments), told, observation.status)
 
-    def shows(self, fact: Fact) -> bool:
-        return self.told.says(fact.subject) and self.told.says(fact.object)
+    def shows(self, subject: str, found: str) -> bool:
+        return self.told.says(found) and self.told.says(subject)
 
 
 def _in_the_answer(trace: Trace, question: Seen, shown: Seen) -> Mistake:
@@ -143,16 +145,36 @@ def _in_the_answer(trace: Trace, question: Seen, shown: Seen) -> Mistake:
     return Mistake.INVENTED
 
 
-def _in_the_search(lookups: Sequence[_Lookup], facts: Sequence[Fact], missing: Sequence[Fact]) -> Mistake:
-    """Every look-up went well, and still something is missing."""
-    vain = [lookup for lookup in lookups if not any(lookup.shows(fact) for fact in facts)]
-    if (
-        not lookups
-        or len(missing) == len(facts) > 0
-        or any(it.asked.says(fact.subject) for it in vain for fact in missing)
-    ):
+def _in_the_search(
+    trace: Trace,
+    lookups: Sequence[_Lookup],
+    needed: Sequence[tuple[str, str]],
+    missing: Sequence[tuple[str, str]],
+) -> Mistake:
+    if not lookups:
+        return Mistake.GUESSED
+    last = lookups[-1].status
+    if last is Status.INVALID_CALL:
+        return Mistake.INVALID_CALL
+    if grounding(_without_recovered(trace)).ungrounded:
+        return Mistake.ARGUMENT_MISCOPIED
+    if last is not Status.OK:
+        return Mistake.MISS_NOT_RECOVERED
+    vain = [lookup for lookup in lookups if not any(lookup.shows(*pair) for pair in needed)]
+    if any(lookup.asked.says(subject) for lookup in vain for subject, _ in missing):
         return Mistake.WRONG_TOOL
     return Mistake.STOPPED_EARLY
+
+
+def _without_recovered(trace: Trace) -> Trace:
+    """The trace without steps in which every call failed and that another call came after: they decided nothing."""
+    last = max(index for index, step in enumerate(trace.steps) if step.observations)
+    kept = [
+        step
+        for index, step in enumerate(trace.steps)
+        if index >= last or any(observation.status is Status.OK for observation in step.observations)
+    ]
+    return trace.model_copy(update={"steps": tuple(kept)})
 
 
 def _seen(*values: object) -> Seen:

@@ -1,13 +1,10 @@
-"""A small world of films, and a policy that follows a script per question."""
+"""A small world of films to evaluate on, and a policy that follows a script per question."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
-
-import pytest
 
 from understudy.contract import ToolContract
 from understudy.errors import ModelError, SimulatorError, ToolError
@@ -138,17 +135,4 @@ async def run(tasks: Sequence[Task], policy: object, **options: object) -> Resul
     return await evaluate(tasks, policy=policy, **{**given, **options})  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def films() -> SimpleNamespace:
-    """The helpers above."""
-    return SimpleNamespace(
-        tasks=[bridge(number) for number in range(1, 25)],
-        bridge=bridge,
-        Scripted=Scripted,
-        Tables=Tables,
-        call=call,
-        solve=solve,
-        solve_some=solve_some,
-        run=run,
-        TOOLSET=TOOLSET,
-    )
+tasks = [bridge(number) for number in range(1, 25)]
