@@ -130,10 +130,10 @@ class _Agent:
         tool = next((tool for tool in self._lookups if tool.named[:1] == (relation,)), None)
         tool = tool or next((tool for tool in self._lookups if relation in (*tool.named, *tool.described)), None)
         if tool is not None and (relation, here.casefold()) not in self._known.values:
-            return self._err(_Move(f"I need the {noun} of {here}.", tool, here))
+            return self._err(_Move(f"I need the {noun}.", tool, here))
         query = f"{noun} of {here}"
         if self._search is not None and query not in self._known.searched:
-            return _Move(f"I search for the {noun} of {here}.", self._search, query)
+            return _Move(f"I search for the {noun}.", self._search, query)
         return None
 
     def _compute(self, ends: list[str]) -> _Move:

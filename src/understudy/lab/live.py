@@ -19,7 +19,7 @@ from understudy.lab.parsing import parse
 from understudy.lab.relations import NUMERIC, Relation, relations
 from understudy.lab.universe import Entity, Universe
 from understudy.seed import derive_seed
-from understudy.task import Task
+from understudy.task import Passage, Task
 from understudy.tools.utilities import UTILITIES
 from understudy.trace import Call, Observation, Source
 from understudy.world import World
@@ -28,6 +28,9 @@ MAX_HITS = 3
 SNIPPET_SENTENCES = 2
 STEM = 5
 """Letters that two words have to share at their beginning to count as one: "director" and "directed" do."""
+SHORT = 2
+"""Words of so few letters ("of") tell nothing."""
+
 _TEXT = {"type": "string"}
 _OPEN = {"type": "object", "additionalProperties": True}
 
@@ -190,13 +193,12 @@ class _Index:
         return self._bm25s.tokenize(texts, stopwords="en", show_progress=False)
 
     def search(self, query: str) -> list[dict[str, str]]:
-        asked = set(words(query))
         tokens = self._tokens([query[:1000]])
         if not tokens.vocab:
             return []
         rows, scores = self._retriever.retrieve(tokens, k=MAX_HITS, show_progress=False)
         return [
-            {"title": self._passages[row].title, "snippet": _snippet(self._passages[row].text, asked)}
+            {"title": self._passages[row].title, "snippet": _snippet(self._passages[row], query)}
             for row, score in zip(rows[0], scores[0], strict=True)
             if score > 0
         ]
@@ -210,10 +212,10 @@ def _record(entity: Entity, relation: Relation) -> dict[str, Any]:
     return {**record, "unit": relation.unit} if relation.unit else record
 
 
-def _snippet(text: str, asked: set[str]) -> str:
-    """The sentences that share most word beginnings with the query, in the order of the text."""
-    parts = sentences(text)
-    wanted = {word[:STEM] for word in asked}
+def _snippet(passage: Passage, query: str) -> str:
+    """The sentences that share most word beginnings with the query beyond the title, in the order of the text."""
+    parts = sentences(passage.text)
+    wanted = {word[:STEM] for word in set(words(query)) - set(words(passage.title)) if len(word) > SHORT}
     shared = [-len(wanted & {word[:STEM] for word in words(part)}) for part in parts]
     best = sorted(sorted(range(len(parts)), key=shared.__getitem__)[:SNIPPET_SENTENCES])
     return " ".join(f"{parts[index]}." for index in best)

@@ -30,6 +30,10 @@ SHAPES: dict[Kind, tuple[int, ...]] = {
 """The numbers of look-ups that each kind comes with."""
 
 ATTEMPTS = 2_000
+"""Draws per task; a universe that gives none in as many has none."""
+
+PATIENCE = 100
+"""Questions in a row that were asked before, after which a universe counts as exhausted."""
 
 
 def make_tasks(
@@ -59,15 +63,15 @@ def make_tasks(
     if not shapes:
         raise InputError(f"no lab task has kinds={kinds}, hops={hops}; possible: {SHAPES}")
     tasks: dict[str, Task] = {}
-    for attempt in range(20 * n + 100):
-        if len(tasks) == n:
-            break
-        rng = random.Random(derive_seed("lab-task", universe.split, universe.seed, seed, attempt))
+    attempt = stale = 0
+    while len(tasks) < n and stale < PATIENCE:
+        identifier = f"lab-{universe.split}-{universe.seed}-{seed}-{attempt}"
+        rng = random.Random(derive_seed(identifier))
         kind = rng.choice(list(shapes))
-        task = _task(
-            universe, kind, rng.choice(shapes[kind]), rng, f"lab-{universe.split}-{universe.seed}-{seed}-{attempt}"
-        )
+        task = _task(universe, kind, rng.choice(shapes[kind]), rng, identifier)
+        stale = stale + 1 if task.question in tasks else 0
         tasks.setdefault(task.question, task)
+        attempt += 1
     if len(tasks) < n:
         raise InputError(f"this universe gives only {len(tasks)} of {n} tasks; make it larger")
     return list(tasks.values())
@@ -86,8 +90,8 @@ def _task(universe: Universe, kind: Kind, hops: int, rng: random.Random, identif
         if plan is None:
             continue
         chains = [facts for path in plan.paths if (facts := follow(universe, path)) is not None]
-        if len(chains) < len(plan.paths):
-            continue
+        if len({fact for chain in chains for fact in chain}) < hops:
+            continue  # a path breaks off, or both share a look-up
         question = word(plan, start, rng)
         answer = plan.conclude([chain[-1].object for chain in chains])
         if parse(question) != plan or (not plan.offers_answers and _mentions(question, answer)):

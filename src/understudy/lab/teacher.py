@@ -8,7 +8,6 @@ random derives from the model's seed, the request's seed and what is asked.
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import orjson
 
@@ -23,7 +22,16 @@ from understudy.messages import Message
 from understudy.schema import dumps
 from understudy.seed import derive_seed
 
+TOOLMAKER, FACTDRAFTER, TOOLACTOR, AUTOAGENT = ROLES = (
+    "You are the ToolMaker.",
+    "You are the FactDrafter.",
+    "You are the ToolActor.",
+    "You are the AutoAgent.",
+)
+"""First lines of the system messages it knows."""
+
 CHARACTERS_PER_TOKEN = 4
+"""For its estimate of tokens, as it has no tokenizer."""
 
 
 class ScriptedModel:
@@ -51,7 +59,7 @@ class ScriptedModel:
         role = system.partition("\n")[0].strip()
         try:
             message = self._play(role, request)
-        except (KeyError, TypeError, AttributeError, orjson.JSONDecodeError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise ModelError(f"{self.name}: the user message is not what the agent is sent: {error}") from None
         calls = message.get("tool_calls") or []
         written = len(message["content"]) + sum(len(call["function"]["arguments"]) for call in calls)
@@ -63,22 +71,20 @@ class ScriptedModel:
         )
 
     def _play(self, role: str, request: ChatRequest) -> Message:
-        if role == "You are the AutoAgent.":
+        if role == AUTOAGENT:
             seen = read_conversation(request)
             return act(seen, self._mistakes, self._rng(request, seen.question, seen.turn))
+        if role not in ROLES:
+            raise ModelError(f"{self.name} plays {', '.join(ROLES)} (said by the system message), not {role[:60]!r}")
         payload = orjson.loads(_content(request.messages[-1]))
-        match role:
-            case "You are the ToolActor.":
-                rng = self._rng(request, payload["tool"]["name"], dumps(payload["arguments"]))
-                return _said(act_tool(payload, self._mistakes, self._corrupt, rng))
-            case "You are the ToolMaker.":
-                offered = [utility["name"] for utility in payload["utilities"]]
-                made: dict[str, Any] = make_tools(payload["question"], offered, self._rng(request, payload["question"]))
-                return _said(dumps(made))
-            case "You are the FactDrafter.":
-                rng = self._rng(request, payload["question"])
-                return _said(dumps({"facts": draft_facts(payload["question"], payload["passages"], rng)}))
-        raise ModelError(f"{self.name} plays the ToolMaker, FactDrafter, ToolActor and AutoAgent, not {role[:60]!r}")
+        if role == TOOLACTOR:
+            rng = self._rng(request, payload["tool"]["name"], dumps(payload["arguments"]))
+            return _said(act_tool(payload, self._mistakes, self._corrupt, rng))
+        rng = self._rng(request, payload["question"])
+        if role == TOOLMAKER:
+            utilities = [utility["name"] for utility in payload["utilities"]]
+            return _said(dumps(make_tools(payload["question"], utilities, rng)))
+        return _said(dumps({"facts": draft_facts(payload["question"], payload["passages"], rng)}))
 
     def _rng(self, request: ChatRequest, *parts: object) -> random.Random:
         return random.Random(derive_seed("scripted", self._seed, request.seed, *parts))

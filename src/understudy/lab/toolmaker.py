@@ -11,8 +11,8 @@ from understudy.lab.parsing import parse
 from understudy.lab.relations import Relation, relations
 from understudy.task import Kind
 
-PLAIN_NAMES = ("get_{noun}", "find_{noun}", "look_up_{noun}", "fetch_{noun}")
-TYPED_NAMES = ("get_{kind}_{noun}", "find_{kind}_{noun}", "get_{noun}_of_{kind}", "look_up_{kind}_{noun}")
+PLAIN_NAMES = ("get_{noun}", "find_{noun}", "read_{noun}", "fetch_{noun}")
+TYPED_NAMES = ("get_{kind}_{noun}", "find_{kind}_{noun}", "get_{noun}_of_{kind}", "find_{noun}_of_{kind}")
 DESCRIPTIONS = (
     "Look up the {noun} of a {kind}.",
     "Find the {noun} of a {kind}.",
