@@ -93,12 +93,7 @@ def audit(trace: Trace, task: Task, world: World, settings: AuditSettings | None
 
 
 def _findings(trace: Trace, task: Task, world: World, settings: AuditSettings) -> Iterator[tuple[Reason, str]]:
-    for index, step in enumerate(trace.steps):
-        if isinstance(step.turn, ParseFault):
-            yield Reason.GRAMMAR, f"turn {index}: {step.turn.fault}: {step.turn.detail}"
-    yield from _calls(trace)
-    if trace.stop is Stop.SIMULATOR_FAILURE:
-        yield Reason.SIMULATOR_FAILURE, trace.detail
+    yield from structure(trace)
     for problem in (*all_contradictions(trace, world.facts), *misstatements(trace)):
         yield Reason.CONTRADICTION, problem
     origin = grounding(trace)
@@ -106,9 +101,7 @@ def _findings(trace: Trace, task: Task, world: World, settings: AuditSettings) -
         yield Reason.UNGROUNDED_ARGUMENT, value
     for call in repeated(trace):
         yield Reason.REPEATED_CALL, f"{call.name} {dumps(call.arguments)}"
-    if trace.answer is None or trace.stop is not Stop.ANSWERED:
-        yield Reason.UNFINISHED, f"{trace.stop}: {trace.detail}"
-    else:
+    if trace.answer is not None:
         if not origin.answer:
             yield Reason.UNGROUNDED_ANSWER, repr(trace.answer)
         if not exact_match(trace.answer, task.answers, rule_of(task)):
@@ -121,6 +114,18 @@ def _findings(trace: Trace, task: Task, world: World, settings: AuditSettings) -
         yield Reason.ONE_CALL, f"{name} gives the answer from nothing but the question"
     if (length := characters(trace)) > settings.max_characters:
         yield Reason.OVER_LONG, f"{length} characters; at most {settings.max_characters}"
+
+
+def structure(trace: Trace) -> Iterator[tuple[Reason, str]]:
+    """What is wrong with a trace in itself: its grammar, its end, and its calls and results against the contracts."""
+    for index, step in enumerate(trace.steps):
+        if isinstance(step.turn, ParseFault):
+            yield Reason.GRAMMAR, f"turn {index}: {step.turn.fault}: {step.turn.detail}"
+    if trace.answer is None or trace.stop is not Stop.ANSWERED:
+        yield Reason.UNFINISHED, f"{trace.stop}: {trace.detail}"
+    yield from _calls(trace)
+    if trace.stop is Stop.SIMULATOR_FAILURE:
+        yield Reason.SIMULATOR_FAILURE, trace.detail
 
 
 def _calls(trace: Trace) -> Iterator[tuple[Reason, str]]:

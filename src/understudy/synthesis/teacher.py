@@ -18,18 +18,23 @@ class AgentTeacher:
 
     Args:
         maker: makes the toolset from the question alone.
-        drafter: writes down the facts, from evidence where the task has it.
+        drafter: writes down the facts, from evidence where the task has it; None leaves worlds without facts.
         policy: the AutoAgent, or any other policy.
         tools: simulated tools, usually in a ``Toolbox`` so that utilities compute.
         from_evidence: whether annotated evidence may be used; False drafts every world from the question.
     """
 
     def __init__(
-        self, maker: ToolMaker, drafter: FactDrafter, policy: Policy, tools: ToolSource, from_evidence: bool = True
+        self,
+        maker: ToolMaker,
+        drafter: FactDrafter | None,
+        policy: Policy,
+        tools: ToolSource,
+        from_evidence: bool = True,
     ) -> None:
         self.policy, self.tools = policy, tools
         self.name = f"agents:{policy.name}"
-        self.prompts: Mapping[str, str] = {**maker.prompts, **drafter.prompts}
+        self.prompts: Mapping[str, str] = {**maker.prompts, **(drafter.prompts if drafter else {})}
         self._maker, self._drafter, self._from_evidence = maker, drafter, from_evidence
 
     async def prepare(self, task: Task, seed: int) -> tuple[tuple[ToolContract, ...], World]:
@@ -38,6 +43,8 @@ class AgentTeacher:
         Raises:
             ModelError: one of the agents gave nothing usable.
         """
+        if self._drafter is None:
+            return (await self._maker.make(task.question, seed)).contracts, World(task.id)
         toolset, world = await asyncio.gather(
             self._maker.make(task.question, seed), self._drafter.draft(task, self._from_evidence, seed)
         )
