@@ -54,7 +54,7 @@ MEANING = {
     Mistake.ARGUMENT_MISCOPIED: "an argument that nothing had said",
     Mistake.MISS_NOT_RECOVERED: "the last look-up found nothing",
     Mistake.GUESSED: "answered without any look-up",
-    Mistake.WRONG_TOOL: "another tool was asked than the needed one",
+    Mistake.WRONG_TOOL: "asked a tool that could not know",
     Mistake.STOPPED_EARLY: "answered before the last look-up",
     Mistake.ANSWER_MISCOPIED: "nearly an observed value",
     Mistake.WRONG_VALUE: "all observed, another value chosen",

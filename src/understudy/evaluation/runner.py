@@ -13,15 +13,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 from pydantic import ValidationError
 
 from understudy.contract import ToolContract, first_problem
 from understudy.errors import InputError
 from understudy.evaluation.result import Record, Result, record, summarise
 from understudy.jsonl import JsonlWriter, read_jsonl
-from understudy.protocols import Policy, ToolSource
+from understudy.protocols import Policy, Prompted, ToolSource
 from understudy.rollout import Limits, derive_seed, rollout
-from understudy.schema import canonical
 from understudy.scoring import Rule
 from understudy.task import Task
 from understudy.world import World
@@ -80,14 +80,14 @@ async def evaluate(
     for what, given in (("toolset", toolsets), ("world", homes)):
         if (missing := next((task.id for task in tasks if task.id not in given), None)) is not None:
             raise InputError(f"evaluation: task {missing!r} has no {what}")
-    run = [policy.name, tools.name, limits.model_dump(), rule, seed, keep_traces]
+    prompts = [dict(plug.prompts) if isinstance(plug, Prompted) else {} for plug in (policy, tools)]
+    run = [policy.name, tools.name, prompts, limits.model_dump(), rule, seed, keep_traces]
     keys = {task.id: _key(run, task, toolsets[task.id], homes[task.id]) for task in tasks}
     done = _earlier(records, keys, resume) if records else {}
 
     with ExitStack() as open_files:
         writer = open_files.enter_context(JsonlWriter(records, _SYNC_EVERY)) if records else None
         owed = iter([task for task in tasks if task.id not in done])
-
         correct = sum(known.em for known in done.values())
 
         async def work() -> None:
@@ -114,9 +114,10 @@ async def evaluate(
 
 
 def _key(run: list[object], task: Task, toolset: Sequence[ToolContract], world: World) -> str:
-    """Identity of one record: equal when policy, tools, limits, scorer, seed, question, toolset and world are."""
+    """Identity of one record: equal when all that determines it is, by the names of policy and tools and their prompts."""
     question = [task.id, task.question, task.answers, task.kind, task.hops]
-    content = canonical([run, question, [contract.model_dump() for contract in toolset], world.id])
+    contracts = [contract.model_dump() for contract in toolset]
+    content = orjson.dumps([run, question, contracts, world.id], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(content).hexdigest()[:16]
 
 
