@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from understudy.checks.text import WORD, Seen, dates, fold, numbers, texts, without_dates, words
+from understudy.checks.text import ARTICLES, WORD, Seen, dates, fold, numbers, texts, without_dates, words
 from understudy.contract import ToolContract
 from understudy.scoring import normalize
 from understudy.trace import Call, Observation, Source, Status, Trace, Turn
@@ -24,7 +24,7 @@ CLOSED = frozenset(("yes", "no", "noanswer"))
 # Numbers that a policy may bring along: small counts and limits, constants of time and percentages.
 FREE_NUMBERS = frozenset((*range(11), 12, 24, 60, 100, 365, 1000))
 MAX_OPERANDS = 64
-_STOP_WORDS = frozenset(
+_STOP_WORDS = ARTICLES | frozenset(
     ("of", "in", "on", "and", "or", "for", "to", "by", "with", "at", "from", "is", "was", "were", "are", "did", "does")
 )
 

@@ -201,7 +201,7 @@ CALCULATOR = Utility(
             "Compute an arithmetic expression with + - * / // % **, parentheses, and the functions "
             f"{', '.join(_FUNCTIONS)}. Numbers are written without thousands separators."
         ),
-        parameters=object_schema({"expression": text_schema("For example (1987 - 1912) * 2", MAX_LENGTH)}),
+        parameters=object_schema({"expression": text_schema("For example (3 + 4) * 2", MAX_LENGTH)}),
         returns=object_schema({"value": {"type": "number"}}),
     ),
     _run,

@@ -161,7 +161,8 @@ def _run_add(arguments: dict[str, Any]) -> dict[str, Any]:
     return {"date": add(parse_date(arguments["date"]), **amounts).text()}
 
 
-_FORMS = "A date, for example 1987-03-12, 12 March 1987 or 1987"
+# No example dates here: one could be the answer to a question.
+_FORMS = "A date as YYYY-MM-DD, as day, month and year in words, or only as far as it is known"
 _AMOUNT = {"type": "integer", "minimum": -4_000_000, "maximum": 4_000_000}
 
 DATE_DIFFERENCE = Utility(

@@ -129,7 +129,7 @@ CONVERT_UNITS = Utility(
         parameters=object_schema(
             {
                 "value": {"type": "number"},
-                "from_unit": text_schema("Unit of the value, for example mile or km/h", 40),
+                "from_unit": text_schema("Unit of the value, for example km/h", 40),
                 "to_unit": text_schema("Unit to convert to", 40),
             }
         ),
