@@ -114,7 +114,7 @@ async def evaluate(
 
 
 def _key(run: list[object], task: Task, toolset: Sequence[ToolContract], world: World) -> str:
-    """Identity of one record: equal when all that determines it is, by the names of policy and tools and their prompts."""
+    """Identity of one record: equal when all that determines it is; policy and tools go by name and prompts."""
     question = [task.id, task.question, task.answers, task.kind, task.hops]
     contracts = [contract.model_dump() for contract in toolset]
     content = orjson.dumps([run, question, contracts, world.id], option=orjson.OPT_SORT_KEYS)
