@@ -1,0 +1,137 @@
+"""What both stages share: settings, trainer arguments, and where a killed run goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import torch
+from pydantic import Field
+from safetensors import SafetensorError, safe_open
+
+from understudy.config import Config
+from understudy.errors import InputError
+from understudy.jsonl import read_json
+from understudy.training.optimizers import Kind
+from understudy.training.progress import MetricsLog
+
+CHECKPOINTS, METRICS, MODEL = "checkpoints", "metrics.jsonl", "model"
+_STATE = "trainer_state.json"
+
+
+class TrainConfig(Config):
+    """Settings that SFT and GRPO share. Anything else of TRL's is reached through ``trainer``."""
+
+    model: str
+    """Folder or hub id of the model to start from."""
+
+    template: str = ""
+    """Chat template: empty for the model's own, ``lab``, or a jinja file."""
+
+    system: str = ""
+    """System message of every conversation."""
+
+    lr: float = Field(gt=0)
+    """Peak learning rate."""
+
+    schedule: str = "linear"
+    """How the learning rate falls after warm-up: any scheduler name of transformers (linear, cosine, constant …)."""
+
+    warmup: float = Field(default=0.03, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises."""
+
+    optimizer: Kind = "adamw"
+    """``adamw``, or ``muon`` for the matrices (updates scaled to AdamW's size) and AdamW for the rest."""
+
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+
+    seed: int = 0
+    """Of everything random."""
+
+    save_every: int = Field(default=50, ge=0)
+    """Steps between checkpoints; 0 keeps none."""
+
+    report_to: tuple[str, ...] = ()
+    """Trackers that TRL knows (wandb, tensorboard, trackio …); ``metrics.jsonl`` is always written."""
+
+    trainer: dict[str, Any] = Field(default_factory=dict)
+    """Any argument of the TRL trainer by its own name; wins over everything above."""
+
+
+def arguments(kind: Any, config: TrainConfig, out: Path, **own: Any) -> Any:
+    """The TRL argument object of a run.
+
+    Args:
+        kind: ``SFTConfig`` or ``GRPOConfig``.
+        config: settings.
+        out: the run's folder.
+        own: what the stage itself sets.
+
+    Raises:
+        InputError: ``trainer`` names something that TRL doesn't know, or holds a bad value.
+    """
+    if unknown := set(config.trainer) - {field.name for field in dataclasses.fields(kind)}:
+        raise InputError(f"trainer: {kind.__name__} has no argument {', '.join(sorted(unknown))}")
+    gpu = torch.cuda.is_available()
+    shared = {
+        "output_dir": str(out / CHECKPOINTS),
+        "learning_rate": config.lr,
+        "lr_scheduler_type": config.schedule,
+        "warmup_steps": config.warmup,
+        "weight_decay": config.weight_decay,
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "report_to": list(config.report_to) or "none",
+        "save_strategy": "steps" if config.save_every else "no",
+        "save_steps": config.save_every or 1,
+        "save_total_limit": 2,
+        "use_cpu": not gpu,
+        "bf16": gpu,
+        "gradient_checkpointing": gpu,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": gpu,
+        "disable_tqdm": True,
+    }
+    try:
+        return kind(**{**shared, **own, **config.trainer})
+    except (TypeError, ValueError) as error:
+        raise InputError(f"trainer: {next(iter(str(error).splitlines()), '')}") from None
+
+
+def last_checkpoint(out: Path) -> Path | None:
+    """The newest complete checkpoint of a run; one that was being written when the run died is passed over."""
+    found = [path for path in (out / CHECKPOINTS).glob("checkpoint-*") if path.name.partition("-")[2].isdigit()]
+    for path in sorted(found, key=lambda path: int(path.name.partition("-")[2]), reverse=True):
+        if _is_complete(path):
+            return path
+    return None
+
+
+def train_logged(trainer: Any, log: MetricsLog, checkpoint: Path | None) -> None:
+    """Train to the end, from a checkpoint if there is one."""
+    trainer.add_callback(log)
+    try:
+        if checkpoint:
+            trainer.resume_counts(read_json(checkpoint / _STATE)["log_history"])
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        log.close()
+
+
+def _is_complete(path: Path) -> bool:
+    """Whether a checkpoint can be read. The trainer's state is written last."""
+    try:
+        read_json(path / _STATE)
+        for file in path.glob("*.safetensors"):
+            with safe_open(file, framework="pt") as weights:
+                weights.keys()
+    except (InputError, SafetensorError, OSError):
+        return False
+    return all(
+        is_zipfile(file) for file in path.glob("*.pt")
+    )  # a torn archive lacks its directory, which is at its end

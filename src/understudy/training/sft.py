@@ -1,0 +1,234 @@
+"""Stage 1: supervised fine-tuning on audited traces, which teaches the trace grammar.
+
+TRL's ``SFTTrainer`` on token ids and labels that the renderer made: the loss falls on the assistant's good turns only,
+and the sequences are those of rollouts. The checkpoint with the lowest loss on held-out traces is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from datasets import Dataset
+from pydantic import Field
+from torch.utils.data import Sampler
+from transformers.trainer_callback import PrinterCallback
+from trl import SFTConfig as TrlSftConfig
+from trl import SFTTrainer
+
+from understudy.errors import InputError
+from understudy.noun import Noun
+from understudy.seed import derive_seed
+from understudy.synthesis.dataset import read_dataset
+from understudy.synthesis.store import TRACES, RunFolder
+from understudy.trace import Trace
+from understudy.training.models import load_model, make_renderer, save_model
+from understudy.training.optimizers import build_optimizer
+from understudy.training.progress import MetricsLog, OnProgress
+from understudy.training.render import Renderer
+from understudy.training.run import METRICS, MODEL, TrainConfig, arguments, last_checkpoint, train_logged
+
+_MEGABATCH = 16
+"""Batches among which sequences are sorted by length: enough to save padding, few enough to stay shuffled."""
+
+
+class SftConfig(TrainConfig):
+    """Settings of SFT; the defaults are the design's for a 7B model."""
+
+    traces: str = ""
+    """A run folder of ``synth``, or a data set with ``messages`` and ``tools``."""
+
+    held_out: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the tasks whose traces measure and choose, and are not trained on; 0 keeps the last checkpoint."""
+
+    lr: float = Field(default=5e-6, gt=0)
+    """Peak learning rate."""
+
+    epochs: float = Field(default=2.0, gt=0)
+    """Passes over the traces."""
+
+    batch_size: int = Field(default=16, gt=0)
+    """Traces per step on each device."""
+
+    max_length: int = Field(default=8192, gt=0)
+    """Longer traces are left out, never cut: a cut trace would teach to stop early."""
+
+
+class SftResult(Noun):
+    """What SFT did.
+
+    Attributes:
+        model: folder of the chosen model.
+        steps: optimiser steps of the run.
+        best_step: the step whose weights were chosen.
+        loss: mean loss per learnt token over the last tenth of the steps, in nats.
+        held_out_loss: of the chosen weights; None without held-out traces.
+        trained: traces trained on.
+        held_out: traces held out.
+        too_long: traces left out.
+        seconds: wall time.
+    """
+
+    model: str
+    steps: int
+    best_step: int
+    loss: float
+    held_out_loss: float | None
+    trained: int
+    held_out: int
+    too_long: int
+    seconds: float
+
+
+def sft(
+    config: SftConfig,
+    out: Path,
+    traces: Sequence[Trace] | None = None,
+    held_out: Sequence[Trace] | None = None,
+    on_progress: OnProgress | None = None,
+    resume: bool = False,
+) -> SftResult:
+    """Fine-tune a model on traces and save it to ``out/model``.
+
+    Args:
+        config: settings.
+        out: the run's folder: ``model``, ``checkpoints``, ``metrics.jsonl``.
+        traces: what to train on; None reads ``config.traces``.
+        held_out: what to measure on; None splits it off by ``config.held_out``.
+        on_progress: called at every log.
+        resume: go on from the newest complete checkpoint, if there is one.
+
+    Raises:
+        InputError: no traces, an unreadable model, or an argument that TRL refuses.
+    """
+    started = time.monotonic()
+    model, tokenizer = load_model(config.model)
+    renderer = make_renderer(tokenizer, config.template, config.system)
+    everything = list(traces if traces is not None else read_traces(config.traces))
+    train, measure = (everything, list(held_out)) if held_out is not None else split(everything, config)
+    rows = [_rows(part, renderer, config.max_length) for part in (train, measure)]
+    if not rows[0]:
+        raise InputError(f"{config.traces or 'traces'}: nothing to train on (of {len(everything)} traces)")
+    trainer = _trainer(config, out, model, tokenizer, rows[0], rows[1])
+    train_logged(trainer, MetricsLog("sft", out / METRICS, on_progress), last_checkpoint(out) if resume else None)
+    save_model(trainer.accelerator.unwrap_model(trainer.model), renderer, out / MODEL)
+    losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+    tail = losses[-max(1, len(losses) // 10) :]
+    return SftResult(
+        model=str(out / MODEL),
+        steps=trainer.state.global_step,
+        best_step=trainer.state.best_global_step or trainer.state.global_step,
+        loss=sum(tail) / len(tail),
+        held_out_loss=trainer.state.best_metric,
+        trained=len(rows[0]),
+        held_out=len(rows[1]),
+        too_long=len(train) + len(measure) - len(rows[0]) - len(rows[1]),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def read_traces(source: str) -> list[Trace]:
+    """The traces of a run folder or a data set.
+
+    Raises:
+        InputError: there are none, or a row is not what it has to be.
+    """
+    path = Path(source)
+    return list(RunFolder(path).traces() if (path / TRACES).exists() else read_dataset(path))
+
+
+def split(traces: Sequence[Trace], config: SftConfig) -> tuple[list[Trace], list[Trace]]:
+    """Traces to train on and to hold out, by task: all traces of a task go the same way, in any order of traces."""
+
+    def is_held_out(trace: Trace) -> bool:
+        return Random(derive_seed(config.seed, "held out", trace.task_id)).random() < config.held_out
+
+    return [trace for trace in traces if not is_held_out(trace)], [trace for trace in traces if is_held_out(trace)]
+
+
+def _rows(traces: Sequence[Trace], renderer: Renderer, max_length: int) -> list[dict[str, list[int]]]:
+    rendered = [renderer.render(trace) for trace in traces]
+    rows = [{"input_ids": one.input_ids, "labels": one.labels} for one in rendered if any(one.mask)]
+    return [row for row in rows if len(row["input_ids"]) <= max_length]
+
+
+def _trainer(
+    config: SftConfig, out: Path, model: Any, tokenizer: Any, train: list[Any], measure: list[Any]
+) -> _Trainer:
+    choose = bool(measure) and config.save_every > 0
+    args = arguments(
+        TrlSftConfig,
+        config,
+        out,
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=2 * config.batch_size,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        eval_strategy="steps" if choose else "no",
+        eval_steps=config.save_every or None,
+        load_best_model_at_end=choose,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+    )
+    optimizer = None
+    if config.optimizer == "muon":
+        optimizer = build_optimizer(model, "muon", config.lr, config.weight_decay)
+    trainer = _Trainer(
+        model=model,
+        args=args,
+        train_dataset=Dataset.from_list(train),
+        eval_dataset=Dataset.from_list(measure) if choose else None,
+        processing_class=tokenizer,
+        optimizers=(optimizer, None),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+class _Trainer(SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer, with batches of similar lengths that don't depend on what ran before."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        lengths = [len(ids) for ids in self.train_dataset["input_ids"]]
+        return LengthSampler(lengths, self._train_batch_size, self.args.seed)
+
+    def resume_counts(self, history: Sequence[dict[str, Any]]) -> None:
+        """Go on counting tokens, which TRL starts again at 0."""
+        self._total_train_tokens = max((line.get("num_tokens", 0) for line in history), default=0)
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Not at every checkpoint: it takes longer than a step of a small model."""
+
+
+class LengthSampler(Sampler[int]):
+    """Shuffles, then sorts by length within every sixteen batches, then shuffles whole batches.
+
+    The order of an epoch follows from (seed, epoch) alone, so a resumed run sees the batches that are owed.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self._lengths, self._batch, self._seed, self._epoch = lengths, batch_size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        rng = Random(derive_seed(self._seed, "order", self._epoch))
+        order = list(range(len(self._lengths)))
+        rng.shuffle(order)
+        batches: list[list[int]] = []
+        for start in range(0, len(order), self._batch * _MEGABATCH):
+            mega = sorted(order[start : start + self._batch * _MEGABATCH], key=lambda at: -self._lengths[at])
+            batches += [mega[at : at + self._batch] for at in range(0, len(mega), self._batch)]
+        # The short last batch stays last: in front it would shift the borders of all others.
+        last = [batches.pop()] if len(batches[-1]) < self._batch else []
+        rng.shuffle(batches)
+        return (at for batch in batches + last for at in batch)
