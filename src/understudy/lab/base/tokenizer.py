@@ -9,6 +9,8 @@ The chat template is left unset: this package knows no roles.
 """
 
 from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -17,9 +19,8 @@ from typing import Any
 from understudy.lab.base.corpus import pages
 from understudy.lab.base.names import full_name, identifier, proper
 from understudy.lab.base.page import sentence
-from understudy.lab.base.words import word_groups
 
-VOCAB_SIZE = 1024
+VOCAB_SIZE = 3072
 PAD, END = "<|pad|>", "<|end|>"
 CONTROL = (PAD, END, "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>")
 TAGS = (
@@ -29,36 +30,54 @@ TAGS = (
 RESERVED = CONTROL + TAGS
 """Single tokens with ids 0..13, in this order. None occurs in the corpus. Only CONTROL is skipped when decoding."""
 
+ARGUMENTS = '", "arguments": {"'
+"""A joint of every tool call. The weights never met it: the corpus has no such key."""
+
 SPLIT = (
-    r"""": [\[{]?"|": |", "|"[\]}]|\{"|\p{N}|-|'s(?!\p{L})|\p{Lu}\p{Ll}*| ?\p{Ll}+|\p{L}"""
+    r"""", "arguments": \{"|": [\[{]?"|": |", "|"[\]}]+|\{"|\p{N}|-|'s(?!\p{L})|\p{Lu}\p{Ll}*| ?\p{Ll}+|\p{L}"""
     r"""| ?["(\[{](?!\s)|[^\s\p{L}\p{N}"-]+|"|\s"""
 )
 """Pre-tokenizer pattern; BPE merges never cross its pieces."""
 
 
-FRAMES = (
-    "I need the", "I know the answer.", "So the answer is", "Who is the", "Who was", "When was", "Where is",
-    "Which of the", "In which", "What is the", "How many", "The two are", "It is not", "First I need", "Now I need",
-    "Next, I have", "yes", "type", "string", "name", "arguments", "function", "description", "parameters",
-    "properties", "required", "object", "number", "integer", "result", "error", "value", "query", "status", "null",
-    "true", "false", "unknown", "Return the", "find", "get", "list", "read", "show", "search", "lookup", "fetch",
-    "check", "query", "Look up", "not found", "first", "second", "earlier", "later", "larger", "smaller", "older",
-    "more than", "less than",
-)  # fmt: skip
-"""Plain words of questions, thoughts and schemas that should cost few tokens; only the tokenizer sees this list."""
+CONSONANTS = "bcdfghjklmnprstvwz"
+LETTERS = "aeiou" + CONSONANTS + "y"
+FOLLOWING = {True: "nrlsmtdb", False: "aeioulrhwjvn"}
+"""Letters that often follow a capital vowel (True) or consonant (False)."""
 
 
-def training_text(seed: int = 0, count: int = 6000) -> Iterator[str]:
-    """Yield the text BPE is trained on: pages of the corpus, names, plain sentences, the word list and FRAMES."""
+@cache
+def everyday_words() -> tuple[str, ...]:
+    """Return the words of `everyday.txt`: common English that costs one token, with and without a space before it.
+
+    A real tokenizer has seen everything that people write, and so these words include what the lab asks about. Only
+    the tokenizer sees them: tokens that the corpus never uses stay untrained.
+    """
+    return tuple(files(__package__).joinpath("everyday.txt").read_text(encoding="utf-8").split())
+
+
+def letter_pairs() -> Iterator[str]:
+    """Yield pairs of letters: as single tokens they let any made-up word of four letters cost two."""
+    yield from (first + second for first in LETTERS for second in LETTERS)
+    for first in LETTERS:
+        yield from (first.upper() + second for second in FOLLOWING[first in "aeiou"])
+
+
+def training_text(seed: int = 0, count: int = 3000) -> Iterator[str]:
+    """Yield the text BPE is trained on: JSON joints, everyday words and letter pairs by weight, then pages."""
     rng = Random(f"base-tokenizer-{seed}")
+    for _ in range(4000):
+        yield '{"a": {"b": ["c"]}, "d": -1, "e": [{"f": 2}, {"g": "h"}]}, "i": {"j": "k"}}'
+        yield f'"a{ARGUMENTS}b'
+    for word in everyday_words():
+        spaced = "" if word[0].isupper() else f" {word}"
+        yield from (f"_{word}{spaced}" for _ in range(1200))
+    for pair in letter_pairs():
+        yield from (f'"{pair}"' for _ in range(1500))
     yield from islice((page.text for page in pages(seed, 500)), count // 12)
     for _ in range(count):
         yield sentence(rng)
         yield f'{full_name(rng)}, "{proper(rng)}", "{identifier(rng)}", {" ".join(proper(rng) for _ in range(6))}'
-        yield '{"a": {"b": ["c"]}, "d": -1, "e": [{"f": 2}, {"g": "h"}]}, "i": {"j": "k"}}'
-    for words in word_groups().values():
-        yield from (f"the {word}, {word}_{word}, {word.capitalize()}" for word in words)
-    yield from (f'{frame} the {frame[0].lower()}{frame[1:]} "{frame}"' for frame in FRAMES for _ in range(250))
 
 
 def build_tokenizer(seed: int = 0) -> Any:
