@@ -18,6 +18,8 @@ MAX_SCHEMA_BYTES = 16_384
 MAX_VALUE_BYTES = 65_536
 MAX_DEPTH = 16
 
+# Built once: building it takes far longer than checking a schema with it.
+_METASCHEMA = jsonschema_rs.Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
 _PATTERNS = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 20)
 
 
@@ -68,7 +70,7 @@ def _compile(schema: bytes) -> jsonschema_rs.Draft202012Validator:
     if not isinstance(parsed, dict):
         raise SchemaError("a schema must be a JSON object")
     try:
-        jsonschema_rs.Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"}).validate(parsed)
+        _METASCHEMA.validate(parsed)
         return jsonschema_rs.Draft202012Validator(parsed, retriever=_refuse, pattern_options=_PATTERNS)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise SchemaError(f"invalid schema: {_first_line(error)}") from None

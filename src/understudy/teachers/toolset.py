@@ -85,8 +85,9 @@ def evidence_toolset(plan: Plan, seed: int) -> tuple[ToolContract, ...]:
 
 
 def _distractors(needed: list[Relation], count: int, rng: random.Random) -> list[Relation]:
-    families, kinds = {relation.family for relation in needed} - {""}, {relation.of for relation in needed}
-    free = [relation for relation in listed() if relation not in needed and relation.family not in families]
+    names, kinds = {relation.name for relation in needed}, {relation.of for relation in needed}
+    families = {relation.family for relation in needed} - {""}
+    free = [relation for relation in listed() if relation.name not in names and relation.family not in families]
     near = [relation for relation in free if relation.of in kinds]
     chosen = rng.sample(near, min(count, len(near)))
     return chosen + rng.sample([relation for relation in free if relation.of not in kinds], count - len(chosen))
