@@ -131,9 +131,9 @@ class _Agent:
         tool = tool or next((tool for tool in self._lookups if relation in (*tool.named, *tool.described)), None)
         if tool is not None and (relation, here.casefold()) not in self._known.values:
             return self._err(_Move(f"I need the {noun}.", tool, here))
-        query = f"{noun} of {here}"
-        if self._search is not None and query not in self._known.searched:
-            return _Move(f"I search for the {noun}.", self._search, query)
+        for word in relations()[relation].nouns if self._search is not None else ():
+            if (query := f"{word} of {here}") not in self._known.searched:
+                return _Move(f"I search for the {word}.", self._search, query)
         return None
 
     def _compute(self, ends: list[str]) -> _Move:

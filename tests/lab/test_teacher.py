@@ -1,0 +1,285 @@
+import asyncio
+import random
+import statistics
+import time
+from collections.abc import Sequence
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy.agents.autoagent import AutoAgent, Form
+from understudy.agents.factdrafter import FactDrafter
+from understudy.agents.toolactor import ToolActor
+from understudy.agents.toolmaker import ToolMaker, contract_problems
+from understudy.contract import ToolContract
+from understudy.errors import ModelError
+from understudy.lab.lexicon import relation_named
+from understudy.lab.live import SEARCH, LiveTools
+from understudy.lab.mistakes import Mistakes, corrupted, mistaken
+from understudy.lab.parsing import parse
+from understudy.lab.results import value_in
+from understudy.lab.tasks import chance
+from understudy.lab.teacher import ROLES, ScriptedModel
+from understudy.llm.protocol import ChatRequest
+from understudy.rollout import Limits, rollout
+from understudy.schema import dumps
+from understudy.scoring import exact_match
+from understudy.task import Evidence, Fact, Task
+from understudy.tools.simulated import SimulatedTools
+from understudy.tools.toolbox import Toolbox
+from understudy.trace import ParseFault, Status, Stop, Trace
+from understudy.world import FactsFrom, World
+
+PATIENT = Limits(max_turns=40, max_faults=40)
+
+
+async def live_trace(
+    live: LiveTools, task: Task, model: ScriptedModel, seed: int = 0, form: Form = Form.NATIVE, search: bool = False
+) -> Trace:
+    toolset = live.toolset(task, seed, search)
+    return await rollout(task, toolset, World(task.id), AutoAgent(model, form), Toolbox(live), PATIENT, seed)
+
+
+async def simulated_trace(task: Task, model: ScriptedModel, seed: int = 0, form: Form = Form.NATIVE) -> Trace:
+    made = await ToolMaker(model).make(task.question, seed)
+    world = await FactDrafter(model).draft(task)
+    tools = Toolbox(SimulatedTools(ToolActor(model)))
+    return await rollout(task, made.contracts, world, AutoAgent(model, form), tools, PATIENT, seed)
+
+
+def share_right(tasks: Sequence[Task], traces: Sequence[Trace]) -> float:
+    right = [
+        trace.answer is not None and exact_match(trace.answer, task.answers)
+        for task, trace in zip(tasks, traces, strict=False)
+    ]
+    return sum(right) / len(right)
+
+
+@pytest.mark.parametrize("form", Form)
+async def test_without_mistakes_it_answers_with_live_and_with_simulated_tools(
+    live: LiveTools, tasks: list[Task], form: Form
+) -> None:
+    model = ScriptedModel()
+    for traces in (
+        [await live_trace(live, task, model, form=form) for task in tasks[:200]],
+        [await simulated_trace(task, model, form=form) for task in tasks[:200]],
+    ):
+        assert share_right(tasks[:200], traces) >= 0.99
+        for task, trace in zip(tasks, traces, strict=False):
+            look_ups = [call for call, _ in trace.calls() if call.name != "calculator"]
+            assert len(look_ups) == task.hops
+            assert all(observation.status is Status.OK for observation in trace.observations)
+
+
+async def test_traces_are_short(tasks: list[Task]) -> None:
+    words = []
+    for task in tasks[:100]:
+        trace = await simulated_trace(task, ScriptedModel())
+        said = [dumps(step.model_dump(mode="json", exclude={"observations"})) for step in trace.steps]
+        words.append(sum(len(text.split()) for text in said))
+    assert statistics.median(words) < 60
+
+
+async def test_a_search_stands_in_for_look_ups_that_are_missing(live: LiveTools, tasks: list[Task]) -> None:
+    open_tasks = [task for task in tasks if chance(task) == 0][:60]
+    shares = []
+    for offered in ([SEARCH], []):
+        traces = []
+        for task in open_tasks:
+            toolset = [contract for contract in live.toolset(task, 0) if contract.name == "calculator"] + offered
+            agent = AutoAgent(ScriptedModel())
+            traces.append(await rollout(task, toolset, World(task.id), agent, Toolbox(live), PATIENT, 0))
+        shares.append(share_right(open_tasks, traces))
+    assert shares[0] > 0.3  # snippets don't always hold the sentence that is wanted
+    assert shares[1] == 0
+
+
+async def test_without_tools_it_can_only_guess(tasks: list[Task]) -> None:
+    model, live_tools = ScriptedModel(), Toolbox(SimulatedTools(ToolActor(ScriptedModel())))
+    traces = [await rollout(task, [], World(task.id), AutoAgent(model), live_tools, PATIENT, 0) for task in tasks]
+    assert all(trace.stop is Stop.ANSWERED and not trace.calls() for trace in traces)
+    expected = statistics.mean(chance(task) for task in tasks)
+    assert abs(share_right(tasks, traces) - expected) < 0.06
+
+
+async def test_equal_seeds_give_equal_traces_in_any_order(live: LiveTools, tasks: list[Task]) -> None:
+    model = ScriptedModel(1, Mistakes(wrong_tool=0.2, malformed=0.2, misspelt=0.2, wrong_answer=0.2))
+    some = tasks[:30]
+
+    async def traces(order: Sequence[Task]) -> dict[str, Trace]:
+        made = await asyncio.gather(*(live_trace(live, task, model, seed=4) for task in order))
+        return {trace.task_id: trace for trace in made}
+
+    first, second = await traces(some), await traces(random.Random(0).sample(some, len(some)))
+    for task in some:
+        assert first[task.id].steps == second[task.id].steps
+    others = await asyncio.gather(*(live_trace(live, task, model, seed=5) for task in some))
+    assert any(first[trace.task_id].steps != trace.steps for trace in others)
+
+
+@pytest.mark.parametrize("kind", ["wrong_tool", "malformed", "misspelt"])
+async def test_it_errs_as_often_as_told_and_recovers(live: LiveTools, tasks: list[Task], kind: str) -> None:
+    model = ScriptedModel(0, Mistakes(**{kind: 0.25}))
+    traces = [await live_trace(live, task, model) for task in tasks[:200]]
+    moves = sum(len(trace.steps) - 1 - ("calculator" in called(trace)) for trace in traces)
+    needed = sum(task.hops or 0 for task in tasks[:200])
+    assert abs((moves - needed) / moves - 0.25) < 0.04
+    assert share_right(tasks[:200], traces) >= 0.99
+    faults = sum(isinstance(step.turn, ParseFault) for trace in traces for step in trace.steps)
+    statuses = {observation.status for trace in traces for observation in trace.observations}
+    assert (faults > 0) == (kind == "malformed")
+    assert (Status.INVALID_CALL in statuses) == (kind == "malformed")
+    assert (Status.TOOL_ERROR in statuses) == (kind in ("misspelt", "wrong_tool"))
+
+
+def called(trace: Trace) -> set[str]:
+    return {call.name for call, _ in trace.calls()}
+
+
+async def test_wrong_answers_and_premature_stops(live: LiveTools, tasks: list[Task]) -> None:
+    wrong = [await live_trace(live, task, ScriptedModel(0, Mistakes(wrong_answer=0.3))) for task in tasks[:200]]
+    assert abs(share_right(tasks[:200], wrong) - 0.7) < 0.07
+    assert all(len(trace.calls()) >= (task.hops or 0) for task, trace in zip(tasks, wrong, strict=False))
+    early = [await live_trace(live, task, ScriptedModel(0, Mistakes(premature=0.2))) for task in tasks[:200]]
+    stopped = [len(trace.calls()) < (task.hops or 0) for task, trace in zip(tasks, early, strict=False)]
+    expected = statistics.mean(1 - 0.8 ** (task.hops or 0) for task in tasks[:200])
+    assert abs(statistics.mean(stopped) - expected) < 0.08
+
+
+async def test_toolsets_differ_by_seed_and_keep_the_rules(tasks: list[Task]) -> None:
+    names = set()
+    for task in tasks[:100]:
+        plan = parse(task.question)
+        assert plan is not None
+        for seed in range(2):
+            made = await ToolMaker(ScriptedModel()).make(task.question, seed)
+            assert made.kind == task.kind
+            assert contract_problems(made.contracts, task.question, task.answers) == []
+            served = [relation_named(contract.name) for contract in made.contracts if contract.name != "calculator"]
+            assert set(plan.relations) < set(served)
+            assert len(set(served)) == len(served)
+            names |= {contract.name for contract in made.contracts}
+    assert len(names) > 120
+
+
+async def test_it_makes_some_tools_for_questions_it_cannot_read() -> None:
+    made = await ToolMaker(ScriptedModel()).make("Did the composer of film Polish War live longer than its author?", 0)
+    assert {"composer", "author"} < {relation_named(contract.name) for contract in made.contracts}
+
+
+async def test_facts_are_read_from_passages_or_invented_along_the_question(tasks: list[Task]) -> None:
+    drafter = FactDrafter(ScriptedModel())
+    for task in tasks[:60]:
+        from_prose = task.model_copy(update={"evidence": Evidence(passages=task.evidence.passages)})
+        world = await drafter.draft(from_prose)
+        assert set(task.evidence.facts) <= set(world.facts)
+        drafted = await drafter.draft(task, from_evidence=False)
+        assert drafted.facts_from is FactsFrom.DRAFTED
+        made = await ToolMaker(ScriptedModel()).make(task.question, 0)
+        tools = Toolbox(SimulatedTools(ToolActor(ScriptedModel())))
+        trace = await rollout(task, made.contracts, drafted, AutoAgent(ScriptedModel()), tools, PATIENT, 0)
+        assert all(observation.status is Status.OK for observation in trace.observations)
+
+
+CONTRACT = ToolContract(
+    name="get_film_director",
+    description="Look up who directed a film.",
+    parameters={"type": "object", "properties": {"film": {"type": "string"}}, "required": ["film"]},
+    returns={"type": "object", "properties": {"director": {"type": "string"}}, "required": ["director"]},
+)
+
+
+def actor_request(facts: Sequence[Fact], film: str, seed: int = 0) -> ChatRequest:
+    payload = {
+        "tool": CONTRACT.model_dump(),
+        "arguments": {"film": film},
+        "facts": [fact.model_dump() for fact in facts],
+        "problems": [],
+    }
+    system = {"role": "system", "content": "You are the ToolActor.\nRules."}
+    return ChatRequest("toolactor", (system, {"role": "user", "content": dumps(payload)}), seed=seed)
+
+
+@pytest.mark.parametrize("relation", ["director", "filmmaker", "film director"])
+async def test_as_tool_actor_it_says_what_the_facts_say_or_misses(relation: str) -> None:
+    facts = [Fact(subject="Khal Zurj", relation=relation, object="Vrem Dalc")]
+    model = ScriptedModel()
+    assert orjson.loads((await model.complete(actor_request(facts, "khal zurj"))).content) == {"director": "Vrem Dalc"}
+    missed = orjson.loads((await model.complete(actor_request(facts, "Other Film"))).content)
+    assert missed["error"]["status"] == "tool_error"
+
+
+async def test_as_tool_actor_it_errs_as_often_as_told() -> None:
+    facts = [Fact(subject="Khal Zurj", relation="director", object="Vrem Dalc")]
+    model = ScriptedModel(0, Mistakes(broken_result=0.2, wrong_fact=0.3))
+    contents = [(await model.complete(actor_request(facts, "Khal Zurj", seed))).content for seed in range(1_000)]
+    right = [content == '{"director":"Vrem Dalc"}' for content in contents]
+    wrong = [content == '{"director":"Vrim Delc"}' for content in contents]
+    assert abs(statistics.mean(wrong) - 0.3) < 0.04
+    assert abs(statistics.mean(right) - 0.5) < 0.04
+
+
+async def test_corrupt_answers_are_a_pure_function_of_the_fact() -> None:
+    facts = [Fact(subject=f"Film {index}", relation="director", object=f"Person {index}") for index in range(500)]
+    answers = [
+        [
+            (await ScriptedModel(seed, corrupt=0.2).complete(actor_request([fact], fact.subject, seed))).content
+            for fact in facts
+        ]
+        for seed in range(2)
+    ]
+    assert answers[0] == answers[1]
+    wrong = [orjson.loads(said)["director"] != fact.object for said, fact in zip(answers[0], facts, strict=True)]
+    assert abs(statistics.mean(wrong) - 0.2) < 0.05
+    assert [corrupted(fact, 0.2) != fact for fact in facts] == wrong
+
+
+@pytest.mark.parametrize("value", ["1204", "12 March 1887", "Vrem Dalc", "95 minutes"])
+def test_a_mistaken_value_has_the_same_shape(value: str) -> None:
+    wrong = mistaken(value)
+    assert wrong != value
+    assert [word.isdigit() for word in wrong.split()] == [word.isdigit() for word in value.split()]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(role=st.sampled_from((*ROLES, "You are nobody.")), user=JSON | st.text(), extra=st.lists(JSON, max_size=2))
+def test_whatever_it_is_sent_it_answers_or_raises_a_model_error(role: str, user: object, extra: list[object]) -> None:
+    content = user if isinstance(user, str) else dumps(user) if not _too_large(user) else ""
+    later = [{"role": "assistant", "content": "", "tool_calls": extra}, {"role": "tool", "content": dumps("x")}]
+    messages = ({"role": "system", "content": role}, {"role": "user", "content": content}, *(later if extra else ()))
+    try:
+        reply = asyncio.run(ScriptedModel().complete(ChatRequest("", messages)))
+    except ModelError:
+        return
+    assert reply.message["role"] == "assistant"
+
+
+def _too_large(value: object) -> bool:
+    return any(len(number) > 18 for number in str(value).replace("-", " ").split())
+
+
+@given(content=JSON)
+def test_results_of_any_shape_are_read_without_raising(content: object) -> None:
+    value_in(content, "director", "Khal Zurj")
+
+
+async def test_it_answers_thousands_of_requests_per_second() -> None:
+    model = ScriptedModel()
+    requests = [actor_request([Fact(subject="A", relation="director", object="B")], "A", seed) for seed in range(300)]
+    fastest = min([await _seconds(model, requests) for _ in range(5)])
+    assert len(requests) / fastest > 1_000
+
+
+async def _seconds(model: ScriptedModel, requests: Sequence[ChatRequest]) -> float:
+    started = time.perf_counter()
+    for request in requests:
+        await model.complete(request)
+    return time.perf_counter() - started
