@@ -81,7 +81,7 @@ class _Reader:
             if not self._known.strange(name):
                 return name
         # Annotators may misspell a name, add to it what nobody can know yet, or write another one.
-        if respelled := self._respelled(full):
+        if respelled := self._respelled(full, sentence=False):
             return respelled
         if references := _REFERENCE.findall(template):
             # What contains the thing called after a place mostly contains the place.
@@ -94,7 +94,7 @@ class _Reader:
         if ">>" in hop.question:
             return Unplannable(f"the subject of {hop.question!r} is neither in the question nor found before")
         template = _tidy(hop.question).rstrip("?. ")
-        text = self._respelled(self._filled(template))
+        text = self._respelled(self._filled(template), sentence=True)
         if text is None:
             return Unplannable(f"{hop.question!r} has names that are neither in the question nor found before")
         topic = self._value(references[0]) if references else self._question.find(hop.title)
@@ -111,12 +111,15 @@ class _Reader:
         value = _LEADING.sub("", self.lookups[index].found).strip("\"“”' ")
         return value.rstrip(".") if value.count(".") == 1 else value
 
-    def _respelled(self, text: str) -> str | None:
-        """The text with names and numbers as the policy knows them; None when one is unknown and nothing is close."""
+    def _respelled(self, text: str, sentence: bool) -> str | None:
+        """The text with names and numbers as the policy knows them; None when one is unknown and nothing is close.
+
+        In a sentence, only numbers and capitalised words after the first count as names.
+        """
         for match in reversed(list(WORD.finditer(text))):
             word = match.group()
-            telling = any(letter.isdigit() for letter in word) or (word[0].isupper() and match.start() > 0)
-            if not telling or not self._known.strange(word):
+            free = sentence and not any(c.isdigit() for c in word) and (word[0].islower() or match.start() == 0)
+            if free or not self._known.strange(word):
                 continue
             close = get_close_matches(fold(word).lower(), self._spelled, n=1, cutoff=0.7)
             if not close or word.isdigit():
