@@ -66,6 +66,8 @@ def test_dates_are_grounded_in_any_notation(start, grounded):
         ("Curtis Harrington biography", False),
         ("curtis harrington", False),
         ("Night Tide Curtis Harrington", False),
+        ("Harrington films", False),
+        ("Nora Tide", False),
     ],
 )
 def test_queries_are_grounded_by_the_names_in_them(query, grounded):
@@ -105,25 +107,36 @@ COMPARISON = "Which film came first, Night Tide or Blue Sky?"
 TIDE = ("get_year", {"film": "Night Tide"}, {"year": "1961"})
 
 
+SKY = ("get_year", {"film": "Blue Sky"}, {"year": "1994"})
+HITS = ("search", {"query": "Night Tide Blue Sky year"}, {"hits": ["Night Tide is of 1961.", "Blue Sky is of 1994."]})
+
+
+@pytest.mark.parametrize("answer", ["Night Tide", "yes"])
+def test_a_comparison_needs_both_operands(answer):
+    assert grounding(trace(TIDE, SKY, answer=answer, question=COMPARISON)).answer
+    assert grounding(trace(HITS, answer=answer, question=COMPARISON)).answer
+    assert not grounding(trace(TIDE, answer=answer, question=COMPARISON)).answer
+    assert not grounding(trace(TIDE, failed(SKY, Status.TOOL_ERROR), answer=answer, question=COMPARISON)).answer
+
+
 def test_an_answer_that_the_question_names_needs_a_look_up_about_itself():
-    assert grounding(trace(TIDE, answer="Night Tide", question=COMPARISON)).answer
-    assert not grounding(trace(TIDE, answer="Blue Sky", question=COMPARISON)).answer
-    assert not grounding(trace(failed(TIDE, Status.TOOL_ERROR), answer="Night Tide", question=COMPARISON)).answer
+    other = ("get_year", {"film": "Ben Hur"}, {"year": "1959"})
+    assert not grounding(trace(TIDE, other, answer="Blue Sky", question=COMPARISON)).answer
 
 
 def test_yes_and_no_need_a_look_up_about_something_in_the_question():
-    assert grounding(trace(TIDE, answer="yes", question=COMPARISON)).answer
+    question = "Was Night Tide made in colour?"
+    assert grounding(trace(TIDE, answer="yes", question=question)).answer
     elsewhere = ("get_year", {"film": "Ben Hur"}, {"year": "1959"})
-    assert not grounding(trace(elsewhere, answer="yes", question=COMPARISON)).answer
+    assert not grounding(trace(elsewhere, answer="yes", question=question)).answer
     computed = ("calculator", {"expression": "1 + 1"}, {"value": 2})
-    assert not grounding(trace(computed, answer="no", question=COMPARISON)).answer
+    assert not grounding(trace(computed, answer="no", question=question)).answer
 
 
 def test_numbers_may_be_sums_or_differences_of_observed_ones():
-    other = ("get_year", {"film": "Blue Sky"}, {"year": "1994"})
-    assert grounding(trace(TIDE, other, answer="33 years", question=COMPARISON)).answer
-    assert grounding(trace(TIDE, other, answer="32", question=COMPARISON)).answer  # the birthday has not come yet
-    assert not grounding(trace(TIDE, other, answer="30", question=COMPARISON)).answer
+    assert grounding(trace(TIDE, SKY, answer="33 years", question=COMPARISON)).answer
+    assert grounding(trace(TIDE, SKY, answer="32", question=COMPARISON)).answer  # the birthday has not come yet
+    assert not grounding(trace(TIDE, SKY, answer="30", question=COMPARISON)).answer
 
 
 def test_a_utility_fed_with_an_invention_grounds_nothing():

@@ -34,6 +34,13 @@ def test_one_call_from_the_question_to_the_answer_is_an_oracle():
     assert one_call_oracles(trace(DIRECTOR, BORN), TASK) == []
 
 
+def test_a_question_that_names_its_bridge_is_an_oracle_but_following_it_is_no_shortcut():
+    task = TASK.model_copy(update={"question": "When was the director of Night Tide (Curtis Harrington film) born?"})
+    assert one_call_oracles(trace(DIRECTOR, BORN), task) == ["get_date_of_birth"]
+    assert one_call_oracles(trace(DIRECTOR, BORN), task, shortcut=True) == []
+    assert one_call_oracles(trace(BORN, DIRECTOR), task, shortcut=True) == ["get_date_of_birth"]
+
+
 def test_one_hop_and_unknown_hops_have_no_oracle():
     for hops in (1, None):
         assert one_call_oracles(trace(ORACLE), TASK.model_copy(update={"hops": hops})) == []

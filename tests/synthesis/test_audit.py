@@ -1,15 +1,20 @@
 """Every reason, each triggered by a trace made by hand, and by nothing else."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 
 from handmade import BORN, DIRECTOR, TASK, TOOLSET, contract, failed, trace
 from strategies import traces
 from understudy.grammar import fault
+from understudy.readers import read_tasks
+from understudy.rollout import Limits, rollout
 from understudy.synthesis.audit import AuditSettings, Reason, audit
 from understudy.synthesis.dedupe import Duplicates
 from understudy.task import Fact, Task
-from understudy.trace import Fault, Status, Stop
+from understudy.teachers.evidence import EvidenceTeacher
+from understudy.trace import Fault, Source, Status, Stop
 from understudy.world import World
 
 WORLD = World(TASK.id, [Fact(subject="Night Tide", relation="director", object="Curtis Harrington")])
@@ -107,3 +112,52 @@ def test_duplicates_are_found_up_to_normalisation_in_the_given_order():
     asked = ["Who made it?", "Who is who?", "who  made IT", "Who made the it"]
     found = [seen.earlier(Task(id=f"{n}", question=question, answers=("x",))) for n, question in enumerate(asked)]
     assert found == [None, None, "0", "0"]
+
+
+@pytest.fixture(scope="module")
+def real(shared_data):
+    """Traces of 60 real questions by the evidence teacher, with their tasks and worlds."""
+    tasks = [
+        task
+        for name in ("2wikimultihopqa_train.jsonl.gz", "musique_train.jsonl.gz")
+        for task in read_tasks(shared_data / name, limit=30)
+    ]
+
+    async def roll():
+        teacher, made = EvidenceTeacher(detours=0), []
+        for task in tasks:
+            toolset, world = await teacher.prepare(task, 0)
+            trace = await rollout(task, toolset, world, teacher.policy, teacher.tools, Limits(), 0)
+            made.append((trace, task, world))
+        return made
+
+    return asyncio.run(roll())
+
+
+def changed(made, place, call=None, content=None):
+    """The trace with another argument value in the first call of a step, or other content of its first result."""
+    step = made.steps[place]
+    turn, seen = step.turn, step.observations
+    if call:
+        first = turn.calls[0]
+        first = first.model_copy(update={"arguments": dict.fromkeys(first.arguments, call)})
+        turn = turn.model_copy(update={"calls": (first, *turn.calls[1:])})
+    if content:
+        seen = (seen[0].model_copy(update={"content": content}), *seen[1:])
+    steps = list(made.steps)
+    steps[place] = step.model_copy(update={"turn": turn, "observations": seen})
+    return made.model_copy(update={"steps": tuple(steps)})
+
+
+def test_real_traces_pass_and_none_passes_with_an_invention_in_it(real):
+    passed = [(made, task, world) for made, task, world in real if not audit(made, task, world)]
+    assert len(passed) >= 0.95 * len(real)
+    for made, task, world in passed:
+        bare = made.model_copy(update={"steps": made.steps[-1:]})
+        assert audit(bare, task, world)
+        for place in range(len(made.steps) - 1):
+            assert audit(changed(made, place, call="Zyzzyva Quux"), task, world)
+            if made.steps[place].observations[0].source is Source.SIMULATED:
+                content = made.steps[place].observations[0].content
+                key = list(content)[-1]
+                assert audit(changed(made, place, content=content | {key: "Zyzzyva Quux"}), task, world)

@@ -5,8 +5,8 @@ An argument is grounded when the question or an *earlier* successful observation
 expression is grounded by its operands, a search query by the names in it), while the tool's own vocabulary is free.
 
 The answer is grounded when an observation says it, or when it follows from operands that observations gave: yes and no
-need a look-up about something that the question names; a thing that the question names needs a look-up about itself; a
-number may be the sum or difference of two observed numbers.
+need a look-up about something that the question names; a thing that the question names needs a look-up about itself;
+both need a second operand where two things are compared. A number may be the sum or difference of two observed ones.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ MAX_OPERANDS = 64
 _STOP_WORDS = ARTICLES | frozenset(
     ("of", "in", "on", "and", "or", "for", "to", "by", "with", "at", "from", "is", "was", "were", "are", "did", "does")
 )
+_COMPARING = ("both", "same", "or", "than", "between")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,12 @@ def _follows(text: str, known: Seen, contract: ToolContract | None = None, stric
         return False
     names: list[str] = []
     common: list[str] = []
-    for index, word in enumerate(WORD.findall(rest)):
+    found = WORD.findall(rest)
+    for index, word in enumerate(found):
         if word.isdigit():
             continue
-        special = (word[0].isupper() and index > 0) or any(c.isdigit() for c in word)
+        opens_phrase = index == 0 and found[1:2] != [] and found[1][0].islower()
+        special = (word[0].isupper() and not opens_phrase) or any(c.isdigit() for c in word)
         (names if special else common).append(word.lower())
     strange = {word for word in (*names, *common) if word not in _STOP_WORDS and not known.knows(word)}
     if strange and contract:
@@ -133,18 +136,32 @@ def contract_words(contract: ToolContract) -> Iterator[str]:
 def _answer_grounded(answer: str, question: Seen, observed: Seen, lookups: list[tuple[Call, Observation]]) -> bool:
     if normalize(answer) in CLOSED:
         arguments = [text for call, _ in lookups for text in texts(list(call.arguments.values()))]
-        return any(question.says(text) or _follows(text, question) for text in arguments)
+        about = any(question.says(text) or _follows(text, question) for text in arguments)
+        return about and (_operands(lookups) > 1 or not any(map(question.knows, _COMPARING)))
     if question.says(answer):
-        about = Seen()
+        seen = Seen()
         for call, observation in lookups:
-            about.add([list(call.arguments.values()), observation.content])
-        return about.says(answer)
+            seen.add([list(call.arguments.values()), observation.content])
+        return seen.says(answer) and _operands(lookups) > 1
     return observed.says(answer) or _derived(answer, observed) or _assembled(answer, observed)
 
 
+def _operands(lookups: list[tuple[Call, Observation]]) -> int:
+    """How many things were looked up: one by each call, unless it takes or gives several at once."""
+    return sum(
+        max(len(call.arguments), *(len(value) for value in _values(observation.content) if isinstance(value, list)), 1)
+        for call, observation in lookups
+    )
+
+
+def _values(content: Any) -> list[Any]:
+    return list(content.values()) if isinstance(content, dict) else [content]
+
+
 def _assembled(answer: str, observed: Seen) -> bool:
-    """Several observed values in one answer; a single word has to have been said as it stands."""
-    return len(words(answer)) > 1 and _follows(answer, observed) and not numbers(answer) - observed.numbers
+    """Whether every word and number of a longer answer was observed, though not in one place."""
+    said = [word for word in words(answer) if word not in _STOP_WORDS]
+    return len(said) > 1 and all(map(observed.knows, said))
 
 
 def _derived(answer: str, observed: Seen) -> bool:

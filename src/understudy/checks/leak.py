@@ -32,14 +32,21 @@ def leaking_tools(task: Task, toolset: Sequence[ToolContract]) -> list[str]:
     return leaking
 
 
-def one_call_oracles(trace: Trace, task: Task) -> list[str]:
+def one_call_oracles(trace: Trace, task: Task, shortcut: bool = False) -> list[str]:
     """Names of look-ups that gave the answer to a question of two or more hops from nothing but the question.
 
     A task whose number of hops is unknown may be of one hop, where this is how it should be; it has none.
+
+    Args:
+        trace: whose calls are looked at.
+        task: the accepted answers.
+        shortcut: only calls with an argument that no earlier look-up gave. Some questions name what their first hop
+            asks for ("the performer of Imagine (John Lennon song)"); a trace that looked it up all the same took no
+            shortcut.
     """
     if (task.hops or 0) < 2 or not (answers := _telling(task)):
         return []
-    question = Seen()
+    question, earlier = Seen(), Seen()
     question.add(task.question)
     oracles = []
     for call, observation in trace.calls():
@@ -47,10 +54,12 @@ def one_call_oracles(trace: Trace, task: Task) -> list[str]:
             continue
         said = Seen()
         said.add(observation.content)
-        if any(said.says(answer) for answer in answers) and all(
-            question.says(text) for value in call.arguments.values() for text in texts(value)
-        ):
+        arguments = [text for value in call.arguments.values() for text in texts(value)]
+        led_to = shortcut and arguments and all(earlier.says(text) for text in arguments)
+        found = any(said.says(answer) for answer in answers) and all(question.says(text) for text in arguments)
+        if found and not led_to:
             oracles.append(call.name)
+        earlier.add(observation.content)
     return oracles
 
 

@@ -51,7 +51,7 @@ class Reason(StrEnum):
     LEAK = "leak"
     """A tool's text says the answer."""
     ONE_CALL = "one_call"
-    """One look-up with nothing but the question gave the answer to a question of several hops."""
+    """One look-up gave the answer to a question of several hops, and no other led to it."""
     OVER_LONG = "over_long"
     """The trace exceeds the length limit."""
     RECOVERED = "recovered"
@@ -110,7 +110,7 @@ def _findings(trace: Trace, task: Task, world: World, settings: AuditSettings) -
             yield Reason.RECOVERED, f"outside of the share of {settings.share_recovered:g}"
     for name in leaking_tools(task, trace.toolset):
         yield Reason.LEAK, f"the text of {name} says the answer"
-    for name in one_call_oracles(trace, task):
+    for name in one_call_oracles(trace, task, shortcut=True):
         yield Reason.ONE_CALL, f"{name} gives the answer from nothing but the question"
     if (length := characters(trace)) > settings.max_characters:
         yield Reason.OVER_LONG, f"{length} characters; at most {settings.max_characters}"
