@@ -113,7 +113,7 @@ def test_a_killed_run_resumes_to_the_same_set(whole, tmp_path):
     while True:
         child = subprocess.Popen(program, env={**os.environ, "PYTHONPATH": str(Path(filmteacher.__file__).parent)})
         deadline = time.monotonic() + 30
-        grown = size(tmp_path) + draw.randrange(1, 60_000)
+        grown = size(tmp_path) + draw.randrange(1, 100_000)
         while child.poll() is None and size(tmp_path) < grown and time.monotonic() < deadline:
             time.sleep(0.001)
         if child.poll() is not None:
@@ -122,7 +122,7 @@ def test_a_killed_run_resumes_to_the_same_set(whole, tmp_path):
         child.send_signal(signal.SIGKILL)
         child.wait()
         kills += 1
-    assert kills >= 2
+    assert kills
     assert contents(tmp_path) == contents(whole)
 
 

@@ -80,6 +80,8 @@ def misstatements(trace: Trace) -> list[str]:
             continue
         sentences = _SENTENCE.split(f"{step.turn.thought}\n{step.turn.answer or ''}") if told else []
         for sentence in sentences:
+            if " is " not in sentence and " was " not in sentence:
+                continue
             for (subject, relation), objects in told.items():
                 claim = _claim(sentence, subject, relation)
                 if claim and not any(agree(claim, known) for known in objects):

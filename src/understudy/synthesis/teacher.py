@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from understudy.agents.autoagent import AutoAgent, Form
 from understudy.agents.factdrafter import FactDrafter
+from understudy.agents.toolactor import ToolActor
 from understudy.agents.toolmaker import ToolMaker
 from understudy.contract import ToolContract
+from understudy.llm.protocol import ChatModel
 from understudy.protocols import Policy, ToolSource
 from understudy.task import Task
+from understudy.tools.simulated import SimulatedTools
+from understudy.tools.toolbox import Toolbox
 from understudy.world import World
 
 
@@ -36,6 +41,23 @@ class AgentTeacher:
         self.name = f"agents:{policy.name}"
         self.prompts: Mapping[str, str] = {**maker.prompts, **(drafter.prompts if drafter else {})}
         self._maker, self._drafter, self._from_evidence = maker, drafter, from_evidence
+
+    @classmethod
+    def on(
+        cls, model: ChatModel, form: Form = Form.NATIVE, facts: bool = True, from_evidence: bool = True
+    ) -> AgentTeacher:
+        """All four agents on one chat model.
+
+        Args:
+            model: who plays them.
+            form: how the AutoAgent calls tools.
+            facts: whether worlds get facts; without, the ToolActor says what its model knows.
+            from_evidence: whether annotated evidence may be used for them.
+        """
+        tools = Toolbox(SimulatedTools(ToolActor(model)))
+        return cls(
+            ToolMaker(model), FactDrafter(model) if facts else None, AutoAgent(model, form), tools, from_evidence
+        )
 
     async def prepare(self, task: Task, seed: int) -> tuple[tuple[ToolContract, ...], World]:
         """Make the toolset and draft the facts, at the same time.
