@@ -31,8 +31,11 @@ def supports(model: Any) -> bool:
     plain = config.hidden_act == "silu" and not any(
         getattr(config, option, False) for option in ("use_sliding_window", "attention_bias", "mlp_bias")
     )
+    whole = not hasattr(model, "peft_config")  # adapters would be overlooked
     on_cpu = model.dtype is torch.float32 and model.device.type == "cpu"
-    return bool(config.model_type in FAMILIES and plain and on_cpu and rope in ("default", "linear", "llama3"))
+    return bool(
+        config.model_type in FAMILIES and plain and whole and on_cpu and rope in ("default", "linear", "llama3")
+    )
 
 
 @dataclass(frozen=True, slots=True)

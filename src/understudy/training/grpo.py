@@ -1,0 +1,289 @@
+"""Stage 2: GRPO on whole rollouts, which optimises strategy by the composite reward.
+
+Every step rolls out a batch of tasks, a group of rollouts each, and takes a number of clipped optimiser steps on it.
+Observations carry no gradient. With validation tasks, the weights that do best on them (greedy) are kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+from datasets import Dataset
+from pydantic import Field
+from transformers import TrainerCallback
+from transformers.trainer_callback import PrinterCallback
+from trl import GRPOConfig as TrlGrpoConfig
+
+from understudy.errors import InputError
+from understudy.evaluation.runner import evaluate
+from understudy.jsonl import read_json, write_json
+from understudy.metric import Metric
+from understudy.noun import Noun
+from understudy.protocols import ToolSource
+from understudy.reward.composite import Weights
+from understudy.rollout import Limits
+from understudy.seed import derive_seed
+from understudy.training.grpo_trainer import RolloutTrainer, given_reward
+from understudy.training.models import load_model, make_renderer, save_model
+from understudy.training.optimizers import build_optimizer
+from understudy.training.policy import ModelPolicy, engine_for
+from understudy.training.progress import MetricsLog, OnProgress
+from understudy.training.rollouts import TaskSet
+from understudy.training.run import METRICS, MODEL, TrainConfig, arguments, last_checkpoint, train_logged
+
+BEST = "best"
+
+
+class GrpoConfig(TrainConfig):
+    """Settings of GRPO; the defaults are the design's for a 7B model."""
+
+    steps: int = Field(default=200, gt=0)
+    """Batches of rollouts."""
+
+    prompts: int = Field(default=256, gt=0)
+    """Tasks per batch, over all devices."""
+
+    generations: int = Field(default=5, gt=1)
+    """Rollouts per task: the group whose mean is the baseline."""
+
+    minibatches: int = Field(default=1, gt=0)
+    """Optimiser steps that a batch of rollouts is split into."""
+
+    iterations: int = Field(default=1, gt=0)
+    """Passes over a batch of rollouts."""
+
+    micro_batch: int = Field(default=0, ge=0)
+    """Rollouts per forward pass on each device; 0 takes a whole minibatch at once."""
+
+    lr: float = Field(default=1e-6, gt=0)
+    """Peak learning rate."""
+
+    schedule: str = "constant"
+    """How the learning rate falls after warm-up."""
+
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises."""
+
+    temperature: float = Field(default=1.0, gt=0)
+    """Of sampling, and of the log-probabilities that are trained."""
+
+    beta: float = Field(default=0.001, ge=0)
+    """Weight of the KL divergence from the model that training started from; 0 needs no second model."""
+
+    epsilon: float = Field(default=0.2, gt=0)
+    """Clip range of the probability ratio."""
+
+    max_turn_tokens: int = Field(default=512, gt=0)
+    """Tokens of one turn."""
+
+    max_context: int | None = None
+    """Tokens of a whole rollout, prompt included; None for what the model holds."""
+
+    limits: Limits = Limits(max_turns=5)
+    """Turns, faults, sampled tokens and seconds of a rollout."""
+
+    weights: Weights = Weights()
+    """Of the reward's parts."""
+
+    engine: Literal["auto", "static", "generate"] = "auto"
+    """Who samples: ``static`` (small models on a CPU), ``generate`` (any), or whichever fits."""
+
+    validate_every: int = Field(default=25, gt=0)
+    """Batches between two validations, where there are validation tasks."""
+
+
+class GrpoResult(Noun):
+    """What GRPO did.
+
+    Attributes:
+        model: folder of the chosen model.
+        steps: batches of rollouts.
+        best_step: the batch after which the chosen weights were measured; ``steps`` without validation.
+        validation: exact match of the chosen weights on the validation tasks (greedy); None without.
+        reward_first: mean reward over the first tenth of the batches.
+        reward_last: mean reward over the last tenth.
+        seconds: wall time.
+    """
+
+    model: str
+    steps: int
+    best_step: int
+    validation: Metric | None
+    reward_first: float
+    reward_last: float
+    seconds: float
+
+
+def grpo(
+    config: GrpoConfig,
+    out: Path,
+    given: TaskSet,
+    tools: ToolSource,
+    validation: TaskSet | None = None,
+    on_progress: OnProgress | None = None,
+    resume: bool = False,
+) -> GrpoResult:
+    """Train a model by GRPO and save it to ``out/model``.
+
+    Args:
+        config: settings.
+        out: the run's folder: ``model``, ``checkpoints``, ``metrics.jsonl``, ``best``.
+        given: tasks to train on.
+        tools: who answers calls.
+        validation: tasks on which the weights are chosen; None keeps the last.
+        on_progress: called at every log.
+        resume: go on from the newest complete checkpoint, if there is one.
+
+    Raises:
+        InputError: no tasks, an unreadable model, or an argument that TRL refuses.
+    """
+    started = time.monotonic()
+    if not given.tasks:
+        raise InputError("there are no tasks to train on")
+    logging.getLogger("trl").setLevel(logging.ERROR)  # it prints whole batches when a simulator failed
+    model, tokenizer = load_model(config.model)
+    renderer = make_renderer(tokenizer, config.template, config.system)
+    trainer = _trainer(config, out, model, tokenizer, given)
+    engine = engine_for(
+        trainer.accelerator.unwrap_model(trainer.model),
+        renderer.end_id,
+        config.engine,
+        config.prompts * config.generations,
+    )
+    policy = ModelPolicy(engine, renderer, config.temperature, config.max_turn_tokens, config.model, config.max_context)
+    trainer.connect(policy, given, tools, config.limits, config.weights, config.seed)
+    validator = None
+    if validation is not None:
+        validator = _Validator(trainer, policy, validation, tools, config, out / BEST)
+        trainer.add_callback(validator)
+    with trainer.runner:
+        train_logged(trainer, MetricsLog("grpo", out / METRICS, on_progress), last_checkpoint(out) if resume else None)
+    best = read_json(out / BEST / "best.json") if validator else None
+    if best:
+        shutil.copytree(out / BEST, out / MODEL, dirs_exist_ok=True, ignore=shutil.ignore_patterns("best.json"))
+    else:
+        save_model(trainer.accelerator.unwrap_model(trainer.model), renderer, out / MODEL)
+    rewards = [line["reward"] for line in trainer.state.log_history if line.get("reward") is not None]
+    tenth = max(1, len(rewards) // 10)
+    return GrpoResult(
+        model=str(out / MODEL),
+        steps=config.steps,
+        best_step=best["step"] if best else config.steps,
+        validation=Metric(**best["em"]) if best else None,
+        reward_first=sum(rewards[:tenth]) / max(1, len(rewards[:tenth])),
+        reward_last=sum(rewards[-tenth:]) / max(1, len(rewards[-tenth:])),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def schedule(tasks: Sequence[str], count: int, seed: int) -> list[str]:
+    """``count`` task ids: every task once in random order, then again in another. Follows from the seed alone."""
+    order: list[str] = []
+    while len(order) < count:
+        turn = sorted(tasks)
+        Random(derive_seed(seed, "tasks", len(order))).shuffle(turn)
+        order += turn
+    return order[:count]
+
+
+def _trainer(config: GrpoConfig, out: Path, model: Any, tokenizer: Any, given: TaskSet) -> RolloutTrainer:
+    from accelerate import PartialState
+
+    rollouts, processes = config.prompts * config.generations, PartialState().num_processes
+    if rollouts % (config.minibatches * processes):
+        raise InputError(
+            f"{rollouts} rollouts can't be split into {config.minibatches} minibatches on {processes} devices"
+        )
+    minibatch = rollouts // (config.minibatches * processes)
+    micro = config.micro_batch or minibatch
+    if minibatch % micro:
+        raise InputError(f"micro_batch: {minibatch} rollouts per step and device can't be split by {micro}")
+    window = config.minibatches * config.iterations
+    args = arguments(
+        TrlGrpoConfig,
+        config,
+        out,
+        max_steps=config.steps * window,
+        save_steps=max(1, config.save_every) * window,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=minibatch // micro,
+        steps_per_generation=rollouts // (micro * processes),
+        num_generations=config.generations,
+        num_iterations=config.iterations,
+        temperature=config.temperature,
+        beta=config.beta,
+        epsilon=config.epsilon,
+        max_completion_length=config.limits.max_tokens,
+        shuffle_dataset=False,
+        remove_unused_columns=False,
+    )
+    # The order of tasks is ours, and one epoch long, so that a resumed run meets the tasks that are owed.
+    order = schedule(list(given.tasks), config.steps * config.prompts, config.seed)
+    rows = [{"prompt": given.tasks[task_id].question, "task_id": task_id} for task_id in order]
+    optimizer = None
+    if config.optimizer == "muon":
+        optimizer = build_optimizer(model, "muon", config.lr, config.weight_decay)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=".*rollout_func.*experimental"
+        )  # known: TRL is pinned, the seam tested
+        trainer = RolloutTrainer(
+            model=model,
+            reward_funcs=[given_reward],
+            args=args,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
+            rollout_func=RolloutTrainer.roll_out,
+            optimizers=(optimizer, None),
+        )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+class _Validator(TrainerCallback):  # type: ignore[misc]
+    """Measures exact match on validation tasks now and then, and keeps the best weights, the first ones included."""
+
+    def __init__(
+        self, trainer: RolloutTrainer, policy: ModelPolicy, given: TaskSet, tools: ToolSource, config: GrpoConfig,
+        folder: Path,
+    ) -> None:  # fmt: skip
+        self._trainer, self._given, self._tools, self._config, self._folder = trainer, given, tools, config, folder
+        self._policy = ModelPolicy(
+            policy.engine, policy.renderer, 0.0, config.max_turn_tokens, config.model, config.max_context
+        )
+        self._best = -1.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure the start, or remember what was measured before."""
+        record = self._folder / "best.json"
+        if state.global_step and record.exists():
+            self._best = read_json(record)["em"]["value"]
+        else:
+            self._measure(0)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure after every so many batches, and after the last."""
+        step, rest = divmod(state.global_step, self._trainer.window)
+        if rest == 0 and (step % self._config.validate_every == 0 or step == self._config.steps):
+            self._measure(step)
+
+    def _measure(self, step: int) -> None:
+        result = self._trainer.runner.run(
+            evaluate(
+                list(self._given.tasks.values()), self._given.toolsets, self._given.worlds, self._policy, self._tools,
+                self._config.limits, self._config.seed, concurrency=self._config.prompts * self._config.generations,
+                keep_traces=False,
+            )
+        )  # fmt: skip
+        self._trainer._metrics["train"]["validation/em"].append(result.em.value)
+        if result.em.value > self._best and self._trainer.is_world_process_zero():
+            self._best = result.em.value
+            save_model(self._trainer.accelerator.unwrap_model(self._trainer.model), self._policy.renderer, self._folder)
+            write_json(self._folder / "best.json", {"step": step, "em": result.em.model_dump()})

@@ -1,0 +1,135 @@
+"""TRL's GRPO trainer, fed by our rollouts.
+
+TRL marks ``rollout_func`` as experimental, so what we rely on is kept here, thin, and tested: rows are kept by
+overriding ``_generate_and_score_completions``; the sampler's log-probabilities stand for the old policy's, which spares
+a forward pass and is exact, as tokens are trained on just as they were sampled; padding and rows that can't
+change the gradient are left out of the forward pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from trl import GRPOTrainer
+
+from understudy.protocols import ToolSource
+from understudy.reward.composite import Weights
+from understudy.rollout import Limits
+from understudy.training.policy import ModelPolicy
+from understudy.training.rollouts import Batch, TaskSet, batch_metrics, collect, trainer_fields
+
+_SUMMED_LOSSES = ("dapo", "cispo")
+"""Losses that are a sum over tokens divided by the batch's count: a row of advantage 0 adds nothing to them."""
+
+
+def given_reward(reward: Sequence[float | None], **_: Any) -> Sequence[float | None]:
+    """The reward that came with the rollout."""
+    return reward
+
+
+class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
+    """See the module. ``connect`` must be called before training."""
+
+    def connect(
+        self, policy: ModelPolicy, given: TaskSet, tools: ToolSource, limits: Limits, weights: Weights, seed: int
+    ) -> None:
+        """Say what to roll out on."""
+        self._policy, self._given, self._tools, self._limits = policy, given, tools, limits
+        self._weights, self._rollout_seed = weights, seed
+        # One loop for the whole run: clients of remote simulators keep their connections.
+        self.runner = asyncio.Runner()
+        self.batch: Batch | None = None
+        self._sampled: torch.Tensor | None = None
+        self._fresh = False
+        self._ended = time.perf_counter()
+
+    @property
+    def window(self) -> int:
+        """Optimiser steps between two batches of rollouts."""
+        steps: int = self.args.steps_per_generation * self.num_iterations // self.args.gradient_accumulation_steps
+        return steps
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        spent = time.perf_counter() - self._ended
+        self._rows = inputs
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        assert self.batch is not None  # noqa: S101 (rollout_func has just set it)
+        for name, value in batch_metrics(self.batch).items():
+            self._metrics["train"][name].append(value)
+        if self.state.global_step:
+            self._metrics["train"]["seconds/update"].append(spent)
+        self._sampled, self._fresh, self._ended = None, True, time.perf_counter()
+        return output
+
+    @staticmethod
+    def roll_out(prompts: Sequence[str], trainer: RolloutTrainer) -> dict[str, list[Any]]:
+        """TRL's ``rollout_func``. Rows arrive repeated, the rollouts of a group side by side."""
+        first = trainer.accelerator.process_index * len(prompts)
+        names = [(row["task_id"], (first + at) % trainer.num_generations) for at, row in enumerate(trainer._rows)]
+        seed = f"{trainer._rollout_seed}/{trainer.state.global_step // trainer.window}"
+        trainer.batch = trainer.runner.run(
+            collect(names, trainer._given, trainer._policy, trainer._tools, trainer._limits, trainer._weights, seed)
+        )
+        fields = trainer_fields(trainer.batch, trainer._policy.renderer.end_id)
+        longest = max(map(len, fields["logprobs"]))
+        trainer._sampled = torch.tensor([row + [0.0] * (longest - len(row)) for row in fields["logprobs"]])
+        return fields
+
+    def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._sampled is not None and model is self.model:
+            return self._sampled.to(self.accelerator.device), None, None
+        result = super()._get_per_token_logps_and_entropies(model, *args, **kwargs)
+        self._last = result[0].detach()
+        return result
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        summed = self.loss_type in _SUMMED_LOSSES and self.beta == 0 and not self._entropy_bonus_enabled
+        inputs = without_padding(inputs, drop_idle=summed)
+        loss: torch.Tensor = super()._compute_loss(model, inputs)
+        if self._fresh:
+            # The first minibatch is still on policy: here sampler and trainer must agree.
+            mask = inputs["completion_mask"] * inputs["tool_mask"]
+            apart = ((self._last - inputs["sampling_per_token_logps"]).abs() * mask).sum() / mask.sum().clamp(min=1)
+            self._metrics["train"]["sampling/logprob_difference"].append(float(apart))
+            self._fresh = False
+        return loss
+
+    def resume_counts(self, history: Sequence[dict[str, Any]]) -> None:
+        """Nothing to do: TRL's counts are in the trainer's state."""
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Not at every checkpoint: it takes longer than a step of a small model."""
+
+
+def without_padding(inputs: dict[str, Any], drop_idle: bool) -> dict[str, Any]:
+    """The same minibatch in fewer tokens.
+
+    Args:
+        inputs: tensors as TRL made them, padded to the longest of all minibatches: prompts on the left, completions
+            on the right.
+        drop_idle: leave out rows without an advantage or without a token to learn. One row always stays.
+
+    Returns:
+        Tensors of the same names; shapes (rows kept, longest prompt) and (rows kept, longest completion).
+    """
+    rows = torch.arange(len(inputs["advantages"]))
+    if drop_idle:
+        busy = (inputs["advantages"] != 0) & (inputs["completion_mask"] * inputs["tool_mask"]).any(1)
+        rows = busy.nonzero()[:, 0] if bool(busy.any()) else rows[:1]
+    prompt = int(inputs["prompt_mask"][rows].sum(1).max())
+    completion = int(inputs["completion_mask"][rows].sum(1).max())
+    kept: dict[str, Any] = {}
+    for name, value in inputs.items():
+        if not isinstance(value, torch.Tensor) or value.ndim == 0:
+            kept[name] = value
+        elif value.ndim == 1:
+            kept[name] = value[rows]
+        elif name.startswith("prompt"):
+            kept[name] = value[rows, -prompt:]
+        else:
+            kept[name] = value[rows, :completion]
+    return kept
