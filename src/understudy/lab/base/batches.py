@@ -12,8 +12,11 @@ from typing import Any
 from understudy.lab.base.corpus import make_page
 from understudy.lab.base.page import Page
 
-CHARS_PER_TOKEN = 1.8
+CHARS_PER_TOKEN = 2.0
 """Measured over the corpus; used only to size pages."""
+
+DRILLED = 400
+"""Different ids in the drills of one batch: fewer to choose from is cheaper, and easier to begin with."""
 
 
 def encode(page: Page, tokenizer: Any) -> tuple[list[int], list[bool]]:
@@ -76,10 +79,11 @@ def draw(seed: int, step: int, rows: int, length: int, drills: float, ids: Seque
         tokenizer: the base's tokenizer.
     """
     rng = Random(f"base-batch-{seed}-{step}")
+    drilled = rng.sample(ids, min(DRILLED, len(ids)))
     batch = []
     for _ in range(rows):
         if rng.random() < drills:
-            batch.append((drill if length < 32 or rng.random() < 0.4 else record_drill)(rng, ids, length))
+            batch.append((drill if length < 32 or rng.random() < 0.4 else record_drill)(rng, drilled, length))
         else:
             row, sure = encode(make_page(rng, int(length * CHARS_PER_TOKEN)), tokenizer)
             batch.append((row[:length], sure[:length]))

@@ -64,27 +64,26 @@ def optimizers(model: Any, config: PretrainConfig) -> list[Any]:
     return [muon, torch.optim.AdamW(others, lr=config.adamw_lr, betas=(0.9, 0.98), weight_decay=0.0)]
 
 
-def losses(model: Any, ids: Any, sure: Any, unseen: Any, pad: int, step: int) -> tuple[Any, Any]:
+def losses(model: Any, ids: Any, sure: Any, pad: int, step: int) -> tuple[Any, Any]:
     """Return the mean losses (nats) on predictable tokens and on an eighth of the others; both inputs (rows, length).
 
     Matrix products run in bfloat16 (a quarter faster here), weights and loss stay fp32. Logits are computed only where
-    they count.
+    they count, and only for tokens that the batch holds: a copy is always among them, and tokens that the corpus never
+    uses are not pushed anywhere.
     """
     import torch
     import torch.nn.functional as F  # noqa: N812 (the customary name)
 
     target, marked = ids[:, 1:], sure[:, 1:]
     others = (torch.arange(target.shape[1]) % 8 == step % 8) & ~marked & (target != pad)
+    held = ids.unique()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
         picked = marked | others
-        logits = model.lm_head(hidden[picked]).float().index_fill(-1, unseen, float("-inf"))
-    each, copied = F.cross_entropy(logits, target[picked], reduction="none"), marked[picked]
-    # a token so rare that the sample of seen ones missed it has no finite loss: leave it out
-    finite = each.isfinite()
-    each = each.masked_fill(~finite, 0.0)
-    first, second = copied & finite, ~copied & finite
-    return (each * first).sum() / first.sum().clamp(min=1), (each * second).sum() / second.sum().clamp(min=1)
+        logits = F.linear(hidden[picked], model.get_input_embeddings().weight[held]).float()
+    each = F.cross_entropy(logits, torch.searchsorted(held, target[picked]), reduction="none")
+    copied = marked[picked]
+    return (each * copied).sum() / copied.sum().clamp(min=1), (each * ~copied).sum() / (~copied).sum().clamp(min=1)
 
 
 def settle_unseen(model: Any, seen: list[int], unseen: Any, seed: int) -> None:
@@ -128,7 +127,7 @@ def train(model: Any, tokenizer: Any, config: PretrainConfig, checkpoint: Path) 
         drills = LADDER[climb.rung].drills
         batch = draw(config.seed, step, max(1, config.tokens // length), length, drills, seen, tokenizer)
         ids, sure = collate(batch, tokenizer.pad_token_id)
-        copied, plain = losses(model, ids, sure, unseen, tokenizer.pad_token_id, step)
+        copied, plain = losses(model, ids, sure, tokenizer.pad_token_id, step)
         for optim in optims:
             optim.zero_grad()
         (copied + config.plain_weight * plain).backward()

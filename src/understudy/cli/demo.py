@@ -1,0 +1,152 @@
+"""``understudy demo``: the whole method in the embedded lab, from questions to a report.
+
+Train and test universes share no entity and no name. Every stage leaves its result in the output folder, so a killed
+run goes on where it was and ends in the same report.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import Field
+
+from understudy.cli.progress import Reporter
+from understudy.config import Config, load_config
+from understudy.errors import MissingExtraError
+from understudy.jsonl import read_json, write_json
+from understudy.lab.mistakes import Mistakes
+from understudy.rollout import Limits
+from understudy.synthesis.pipeline import SynthesisSettings
+from understudy.synthesis.resume import claim_config, lock
+from understudy.synthesis.store import CONFIG
+from understudy.task import Kind
+
+STAGES = "stages.json"
+
+
+class SftShape(Config):
+    """SFT of the lab's model."""
+
+    lr: float = Field(default=2e-3, gt=0)
+    """Peak learning rate (Muon for the matrices, AdamW for the rest)."""
+
+    epochs: float = Field(default=6.0, gt=0)
+    """Passes over the kept traces."""
+
+    batch_size: int = Field(default=16, gt=0)
+    """Traces per step."""
+
+    held_out: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the traces on which the checkpoint is chosen."""
+
+
+class GrpoShape(Config):
+    """GRPO of the lab's model."""
+
+    lr: float = Field(default=1e-4, gt=0)
+    """Learning rate."""
+
+    steps: int = Field(default=30, gt=0)
+    """Batches of rollouts."""
+
+    prompts: int = Field(default=16, gt=0)
+    """Questions per batch."""
+
+    generations: int = Field(default=8, gt=1)
+    """Rollouts per question."""
+
+    minibatches: int = Field(default=2, gt=0)
+    """Optimiser steps per batch of rollouts."""
+
+    beta: float = Field(default=0.0, ge=0)
+    """Weight of the KL divergence from the SFT model."""
+
+
+class DemoConfig(Config):
+    """What the demo does. The defaults are what ``make demo`` runs."""
+
+    seed: int = 0
+    """Of everything: universes, questions, mistakes, training."""
+
+    entities: int = Field(default=2100, ge=200)
+    """Size of each universe."""
+
+    trace_questions: int = Field(default=500, gt=0)
+    """Training questions of which the teacher makes traces."""
+
+    trace_kinds: tuple[Kind, ...] = tuple(Kind)
+    """Kinds of question that traces cover; GRPO and the test cover all."""
+
+    trace_hops: tuple[int, ...] = (2, 3)
+    """Numbers of look-ups that traces cover; GRPO and the test cover all."""
+
+    train_questions: int = Field(default=480, gt=0)
+    """Training questions for GRPO."""
+
+    validation_questions: int = Field(default=64, gt=0)
+    """Training-universe questions on which GRPO's checkpoint is chosen."""
+
+    test_questions: int = Field(default=300, gt=0)
+    """Questions about the unseen universe."""
+
+    mistakes: Mistakes = Mistakes(
+        wrong_tool=0.05, malformed=0.03, misspelt=0.03, premature=0.02, wrong_answer=0.02, broken_result=0.02,
+        wrong_fact=0.01,
+    )  # fmt: skip
+    """How often the scripted teacher errs in synthesis, so that the audit has work to do."""
+
+    synthesis: SynthesisSettings = SynthesisSettings()
+    """Limits and audit of synthesis (its seed is the demo's)."""
+
+    limits: Limits = Limits(max_turns=6, max_tokens=400)
+    """Of rollouts in training and evaluation."""
+
+    sft: SftShape = SftShape()
+    grpo: GrpoShape = GrpoShape()
+
+
+class Ledger:
+    """Which stages are done, and how long each took, in ``stages.json``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.seconds: dict[str, float] = read_json(path) if path.exists() else {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage and mark it as done at its end."""
+        started = time.monotonic()
+        yield
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - started, 3)
+        write_json(self._path, self.seconds)
+
+
+def command(
+    out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("runs/demo"),
+    seed: Annotated[int | None, typer.Option(help="Seed of the whole run.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file; flags win over it.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier run of the same folder.")] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting as key=value.")] = None,
+) -> None:
+    """Run the whole method in the embedded lab, and write report.json and report.html."""
+    seeds = [] if seed is None else [f"seed={seed}"]
+    settings = load_config(DemoConfig, config, [*(set_ or ()), *seeds])
+    try:
+        from understudy.cli.stages import run_demo
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "torch", "train") from None
+    with lock(out):
+        claim_config(out / CONFIG, settings.model_dump(mode="json"), resume, [out / STAGES], ())
+        reporter = Reporter()
+        report = run_demo(settings, out, Ledger(out / STAGES), reporter)
+    em = report.em
+    for name, metric in (("base", em.base), ("SFT", em.sft), ("GRPO", em.grpo), ("no tools", em.no_tools)):
+        low, high = metric.ci95
+        reporter.say(f"EM {name:9}{metric.value:6.3f}  [{low:.3f}, {high:.3f}]")
+    reporter.say(f"EM live    {report.em_live.grpo.value:6.3f}")
+    reporter.say(f"report: {out / 'report.html'}")

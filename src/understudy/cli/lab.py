@@ -1,0 +1,42 @@
+"""``understudy lab``: the embedded world's own commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The embedded world: its endpoint and its base model.", no_args_is_help=True)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8077,
+    seed: Annotated[int, typer.Option(help="Of the scripted model's choices.")] = 0,
+) -> None:
+    """Serve the scripted teacher as an OpenAI-compatible endpoint, to try the endpoint path without a key."""
+    from understudy.lab import serve as server
+    from understudy.lab.teacher import ScriptedModel
+
+    with server.serve(ScriptedModel(seed), host, port) as base_url:
+        typer.echo(f"serving {base_url} (Ctrl-C ends)")
+        server.wait()
+
+
+@app.command()
+def pretrain(
+    out: Annotated[Path, typer.Option(help="Folder for the weights, the tokenizer and the model card.")],
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps; without it, --minutes decides.")] = None,
+    minutes: Annotated[float, typer.Option(help="Time to train for.")] = 10.0,
+) -> None:
+    """Train the tiny base model from random weights."""
+    from understudy.errors import InputError
+    from understudy.lab.base.pretrain import PretrainConfig, pretrain
+
+    try:
+        pretrain(out, PretrainConfig(seed=seed, steps=steps, minutes=minutes))
+    except FileExistsError as error:
+        raise InputError(str(error)) from None

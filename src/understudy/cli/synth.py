@@ -1,0 +1,136 @@
+"""``understudy synth``: a file of questions becomes an audited data set of complete traces."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from understudy.agents.autoagent import Form
+from understudy.cli.progress import Reporter
+from understudy.config import Config, load_config
+from understudy.errors import InputError
+from understudy.llm.endpoint import Endpoint, EndpointSettings
+from understudy.protocols import Teacher
+from understudy.readers import read_tasks
+from understudy.synthesis.dataset import export_dataset
+from understudy.synthesis.pipeline import FREE_KEYS, Progress, Summary, SynthesisSettings, synthesise
+from understudy.synthesis.store import RunFolder
+from understudy.synthesis.teacher import AgentTeacher
+from understudy.teachers.evidence import EvidenceTeacher
+from understudy.world import FactsFrom
+
+
+class TeacherKind(StrEnum):
+    """Who makes the traces."""
+
+    EVIDENCE = "evidence"
+    """Follows annotated reasoning (2WikiMultiHopQA triples, MuSiQue decompositions); needs no model."""
+    ENDPOINT = "endpoint"
+    """The agents on an OpenAI-compatible endpoint."""
+
+
+class SynthConfig(Config):
+    """What ``understudy synth`` does."""
+
+    questions: Path
+    """File of questions."""
+
+    format: str = "auto"
+    """Its layout; ``auto`` reads it off the first record."""
+
+    limit: int | None = None
+    """Read at most this many questions."""
+
+    teacher: TeacherKind = TeacherKind.EVIDENCE
+    """Who makes the traces."""
+
+    endpoint: EndpointSettings | None = None
+    """The chat model of all four agents, for ``teacher = "endpoint"``."""
+
+    form: Form = Form.NATIVE
+    """Whether the AutoAgent calls tools natively or in plain-text ReAct."""
+
+    facts: FactsFrom = FactsFrom.EVIDENCE
+    """``evidence`` where a task has it, else drafted; ``drafted`` from the question alone; ``none``."""
+
+    synthesis: SynthesisSettings = SynthesisSettings()
+    """Seeds, concurrency, limits and audit."""
+
+
+def command(
+    questions: Annotated[Path | None, typer.Option(help="File of questions (JSONL, CSV or a benchmark's own).")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/synth"),
+    config: Annotated[Path | None, typer.Option(help="TOML file; flags win over it.")] = None,
+    teacher: Annotated[TeacherKind | None, typer.Option(help="Who makes the traces.")] = None,
+    format: Annotated[str | None, typer.Option(help="Layout of the questions.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint, up to /v1.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name there.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Tasks in work at once.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Read at most this many questions.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier run of the same folder.")] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting as key=value.")] = None,
+) -> None:
+    """Make an audited data set of traces from a file of questions."""
+    flags = {
+        "questions": questions and str(questions),
+        "teacher": teacher and teacher.value,
+        "format": format,
+        "limit": limit,
+        "endpoint.base_url": base_url,
+        "endpoint.model": model,
+        "endpoint.concurrency": concurrency if base_url else None,
+        "synthesis.concurrency": concurrency,
+    }
+    given = [f"{key}={_toml(value)}" for key, value in flags.items() if value is not None]
+    settings = load_config(SynthConfig, config, [*given, *(set_ or ())])
+    summary = asyncio.run(synth(settings, out, resume))
+    show(summary, out)
+
+
+async def synth(config: SynthConfig, out: Path, resume: bool = False) -> Summary:
+    """Run a synthesis and export its data set."""
+    if config.teacher is TeacherKind.ENDPOINT and config.endpoint is None:
+        raise InputError("teacher = endpoint needs --base-url and --model (or an [endpoint] table)")
+    tasks = list(read_tasks(config.questions, config.format, config.limit))
+    free = [f"synthesis.{key}" for key in FREE_KEYS] + ["endpoint.concurrency"]
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(RunFolder(out))
+        if config.endpoint and config.teacher is TeacherKind.ENDPOINT:
+            model = await stack.enter_async_context(Endpoint(config.endpoint))
+            who: Teacher = AgentTeacher.on(
+                model, config.form, config.facts is not FactsFrom.NONE, config.facts is FactsFrom.EVIDENCE
+            )
+        else:
+            who = EvidenceTeacher()
+        folder.start(config.model_dump(mode="json"), resume, free)
+        with Reporter().stage("synthesis", len(tasks)) as stage:
+
+            def show_progress(progress: Progress) -> None:
+                stage(progress.done, kept=progress.kept, rejected=progress.rejected, failed=progress.failed)
+
+            summary = await synthesise(tasks, who, folder, config.synthesis, show_progress)
+        export_dataset(folder)
+    return summary
+
+
+def show(summary: Summary, out: Path) -> None:
+    """Print what a run kept, and why it did not keep the rest."""
+    table = Table("tasks", "kept", "rejected", "failed", "seconds", "traces/s", title=f"{summary.teacher} → {out}")
+    figures = (summary.tasks, summary.kept, summary.rejected, summary.failed)
+    table.add_row(*map(str, figures), f"{summary.seconds:.1f}", f"{summary.traces_per_second:.0f}")
+    console = Console()
+    console.print(table)
+    for reason, count in sorted(summary.reasons.items(), key=lambda item: -item[1]):
+        console.print(f"  {count} × {reason}", highlight=False)
+
+
+def _toml(value: object) -> str:
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return str(value) if isinstance(value, int) else f'"{text}"'
