@@ -56,3 +56,12 @@ def test_bad_input_is_one_line(tmp_path, text, overrides, message):
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         load_config(Outer, tmp_path / "absent.toml")
+
+
+def test_the_saved_configuration_of_a_run_is_read_too(tmp_path):
+    config = Outer(name="saved", inner=Inner(rate=0.75))
+    (tmp_path / "config.json").write_text(config.model_dump_json())
+    assert load_config(Outer, tmp_path / "config.json", ["steps=4"]) == config.model_copy(update={"steps": 4})
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(InputError, match="expected a JSON object"):
+        load_config(Outer, tmp_path / "config.json")

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from understudy.errors import InputError
+from understudy.jsonl import read_json
 
 
 class Config(BaseModel):
@@ -30,13 +31,13 @@ def load_config(kind: type[C], path: Path | None = None, overrides: Sequence[str
 
     Args:
         kind: which configuration.
-        path: a TOML file; None starts from the defaults.
+        path: a TOML file, or the ``config.json`` of an earlier run; None starts from the defaults.
         overrides: ``key=value`` with dots for tables. A value is TOML if it parses as TOML, else text.
 
     Raises:
-        InputError: the file is missing or not TOML, a key is unknown, or a value is bad.
+        InputError: the file is missing or can't be read, a key is unknown, or a value is bad.
     """
-    values = read_toml(path) if path else {}
+    values = read_table(path) if path else {}
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key.strip():
@@ -59,8 +60,13 @@ def build(kind: type[C], values: dict[str, Any], where: str) -> C:
         raise InputError(f"{where}: {key}: {message}" if key else f"{where}: {message}") from None
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file."""
+def read_table(path: Path) -> dict[str, Any]:
+    """The values of a TOML file, or of a JSON file by its name."""
+    if path.suffix == ".json":
+        values = read_json(path)
+        if not isinstance(values, dict):
+            raise InputError(f"{path}: expected a JSON object")
+        return values
     try:
         return tomllib.loads(path.read_text())
     except FileNotFoundError:

@@ -11,8 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from understudy.config import Config
 from understudy.contract import ToolContract
 from understudy.errors import SimulatorError, ToolError, UnderstudyError
 from understudy.protocols import Policy, Prompted, Sample, Session, ToolSource
@@ -22,10 +23,8 @@ from understudy.trace import Call, Observation, ParseFault, Provenance, Source, 
 from understudy.world import World
 
 
-class Limits(BaseModel):
+class Limits(Config):
     """What one rollout may use up."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_turns: int = Field(default=8, ge=0)
     """Turns that call tools. One more turn is granted to answer in. (8 in synthesis, 5 in training and evaluation.)"""

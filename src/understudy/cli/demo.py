@@ -107,7 +107,10 @@ class DemoConfig(Config):
     """Of rollouts in training and evaluation."""
 
     sft: SftShape = SftShape()
+    """Stage 1."""
+
     grpo: GrpoShape = GrpoShape()
+    """Stage 2."""
 
 
 class Ledger:
@@ -129,13 +132,13 @@ class Ledger:
 def command(
     out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("runs/demo"),
     seed: Annotated[int | None, typer.Option(help="Seed of the whole run.")] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file; flags win over it.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file, or a run's config.json; flags win over it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier run of the same folder.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting as key=value.")] = None,
 ) -> None:
     """Run the whole method in the embedded lab, and write report.json and report.html."""
     seeds = [] if seed is None else [f"seed={seed}"]
-    settings = load_config(DemoConfig, config, [*(set_ or ()), *seeds])
+    settings = load_config(DemoConfig, config, [*seeds, *(set_ or ())])
     try:
         from understudy.cli.stages import run_demo
     except ModuleNotFoundError as error:

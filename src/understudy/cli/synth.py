@@ -67,7 +67,7 @@ class SynthConfig(Config):
 def command(
     questions: Annotated[Path | None, typer.Option(help="File of questions (JSONL, CSV or a benchmark's own).")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/synth"),
-    config: Annotated[Path | None, typer.Option(help="TOML file; flags win over it.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file, or a run's config.json; flags win over it.")] = None,
     teacher: Annotated[TeacherKind | None, typer.Option(help="Who makes the traces.")] = None,
     format: Annotated[str | None, typer.Option(help="Layout of the questions.")] = None,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint, up to /v1.")] = None,

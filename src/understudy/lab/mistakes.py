@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from understudy.noun import Noun
+from understudy.config import Config
 from understudy.seed import derive_seed
 from understudy.task import Fact
 
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"\d+")
 _TURNED = str.maketrans("aeiouAEIOU", "eiouaEIOUA")
 
 
-class Mistakes(Noun):
+class Mistakes(Config):
     """How often the scripted teacher errs, as probabilities. At most one mistake is made per reply.
 
     The first four are per look-up that the agent is about to make, ``wrong_answer`` per answer, the last two per

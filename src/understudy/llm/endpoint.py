@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 import openai
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from understudy.config import Config
 from understudy.errors import InputError, ModelError
 from understudy.llm.protocol import ChatReply, ChatRequest
 from understudy.llm.wire import StructuredOutput, to_body, to_reply
@@ -29,10 +30,8 @@ _RETRIED = frozenset((408, 409, 425, 429))
 _LONGEST_BACKOFF = 30.0
 
 
-class EndpointSettings(BaseModel):
+class EndpointSettings(Config):
     """Where a model is, and how to treat it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     base_url: str = Field(pattern=r"^https?://[^\s/]+")
     """Up to and without ``/chat/completions``, as in ``http://localhost:8000/v1``."""
