@@ -9,6 +9,14 @@ class Inner(Config):
     rate: float = 0.5
     """A rate."""
 
+    depth: int = 1
+    """A depth."""
+
+
+class Owner(Config):
+    name: str
+    """Whose."""
+
 
 class Outer(Config):
     name: str = "x"
@@ -18,6 +26,10 @@ class Outer(Config):
     """How many."""
 
     inner: Inner = Inner()
+    """A table."""
+
+    owner: Owner | None = None
+    """A table that may be missing."""
 
 
 def write(tmp_path, text):
@@ -37,8 +49,10 @@ def test_file_then_overrides(tmp_path):
 @pytest.mark.parametrize(
     ("text", "overrides", "message"),
     [
-        ("step = 1", [], "unknown key 'step'; known keys: inner, name, steps"),
-        ("[inner]\nrat = 1", [], "unknown key 'inner.rat'; known keys: rate"),
+        ("step = 1", [], "unknown key 'step'; known keys: inner, name, owner, steps"),
+        ("[inner]\nrat = 1", [], "unknown key 'inner.rat'; known keys: depth, rate"),
+        ("[owner]\nnam = 'x'", [], "owner.name: Field required"),
+        ("[owner]\nname = 'x'\nnam = 'x'", [], "unknown key 'owner.nam'; known keys: name"),
         ("steps = 0", [], "steps: Input should be greater than 0"),
         ("steps = ", [], "not valid TOML"),
         ("", ["steps"], "expected key=value"),
@@ -65,3 +79,16 @@ def test_the_saved_configuration_of_a_run_is_read_too(tmp_path):
     (tmp_path / "config.json").write_text("[1]")
     with pytest.raises(InputError, match="expected a JSON object"):
         load_config(Outer, tmp_path / "config.json")
+
+
+def test_a_table_changes_the_keys_it_names_and_no_others(tmp_path):
+    class Own(Config):
+        inner: Inner = Inner(rate=0.9, depth=7)
+
+    class Deep(Config):
+        own: Own = Own()
+
+    assert load_config(Own, None, ["inner.depth=2"]).inner == Inner(rate=0.9, depth=2)
+    assert load_config(Own, write(tmp_path, "inner = {rate = 0.1}")).inner == Inner(rate=0.1, depth=7)
+    assert load_config(Deep, None, ["own.inner.rate=0.2"]).own.inner == Inner(rate=0.2, depth=7)
+    assert load_config(Deep) == Deep()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -47,9 +47,12 @@ def load_config(kind: type[C], path: Path | None = None, overrides: Sequence[str
 
 
 def build(kind: type[C], values: dict[str, Any], where: str) -> C:
-    """Validate values as a configuration, or raise an InputError that names the first offending key."""
+    """Validate values as a configuration, or raise an InputError that names the first offending key.
+
+    A table changes the keys it names; the others keep the defaults that ``kind`` gives them.
+    """
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(_over_defaults(kind, values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -77,6 +80,15 @@ def read_table(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: can't read ({error.strerror})") from None
 
 
+def _over_defaults(kind: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """The values, with tables that are given in part filled up from the field's own default, not from their type's."""
+    filled = dict(values)
+    for name, field in kind.model_fields.items():
+        if isinstance(field.default, BaseModel) and isinstance(given := values.get(name), dict):
+            filled[name] = {**dict(field.default), **_over_defaults(type(field.default), given)}
+    return filled
+
+
 def _assign(values: dict[str, Any], keys: Sequence[str], value: object, override: str) -> None:
     for key in keys[:-1]:
         values = values.setdefault(key, {})
@@ -94,8 +106,9 @@ def _literal(text: str) -> object:
 
 def _fields_at(kind: type[BaseModel], location: Sequence[int | str]) -> list[str]:
     for part in location:
-        field = kind.model_fields.get(str(part))
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        annotation = kind.model_fields[str(part)].annotation if str(part) in kind.model_fields else None
+        tables = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type)]
+        if not (tables := [one for one in tables if issubclass(one, BaseModel)]):
             return []
-        kind = field.annotation
+        kind = tables[0]
     return sorted(kind.model_fields)
