@@ -36,7 +36,7 @@ from understudy.training.optimizers import build_optimizer
 from understudy.training.policy import ModelPolicy, engine_for
 from understudy.training.progress import MetricsLog, OnProgress
 from understudy.training.rollouts import TaskSet
-from understudy.training.run import METRICS, MODEL, TrainConfig, arguments, last_checkpoint, train_logged
+from understudy.training.run import METRICS, MODEL, TrainConfig, arguments, last_checkpoint, train_logged, without_mask
 
 BEST = "best"
 
@@ -244,6 +244,8 @@ def _trainer(config: GrpoConfig, out: Path, model: Any, tokenizer: Any, given: T
             optimizers=(optimizer, None),
         )
     trainer.remove_callback(PrinterCallback)
+    for one in filter(None, (trainer.model, trainer.ref_model)):
+        without_mask(one)
     return trainer
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn import functional as F  # noqa: N812 (the customary name)
 from trl import GRPOTrainer
 
 from understudy.protocols import ToolSource
@@ -21,6 +22,9 @@ from understudy.reward.composite import Weights
 from understudy.rollout import Limits
 from understudy.training.policy import ModelPolicy
 from understudy.training.rollouts import Batch, TaskSet, batch_metrics, collect, trainer_fields
+
+_TOGETHER = 4096
+"""Tokens computed together on a CPU, where larger batches gain nothing."""
 
 _SUMMED_LOSSES = ("dapo", "cispo")
 """Losses that are a sum over tokens divided by the batch's count: a row of advantage 0 adds nothing to them."""
@@ -79,12 +83,34 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         trainer._sampled = torch.tensor([row + [0.0] * (longest - len(row)) for row in fields["logprobs"]])
         return fields
 
-    def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int, *args: Any,
+        **kwargs: Any,
+    ) -> Any:  # fmt: skip
         if self._sampled is not None and model is self.model:
-            return self._sampled.to(self.accelerator.device), None, None
-        result = super()._get_per_token_logps_and_entropies(model, *args, **kwargs)
-        self._last = result[0].detach()
-        return result
+            return self._sampled.to(input_ids.device), None, None
+        # Prompts come padded on the left. With all padding on the right, attention needs no mask (``without_mask``),
+        # and rows of similar length can be computed together, each few as wide as its longest.
+        batch, size = input_ids.shape
+        places = torch.arange(size, device=input_ids.device)
+        shift, lengths = attention_mask.argmax(1, keepdim=True), attention_mask.sum(1, keepdim=True)
+        aligned = input_ids.gather(1, (places + shift).clamp(max=size - 1))
+        inside = (places < lengths).to(attention_mask.dtype)
+        order = lengths[:, 0].argsort(descending=True)
+        rows = max(1, _TOGETHER // size) if input_ids.device.type == "cpu" else batch
+        parts: list[list[torch.Tensor]] = []
+        for chosen in torch.split(order, rows):
+            width = int(lengths[chosen].max())
+            logps, entropies, auxiliary = super()._get_per_token_logps_and_entropies(
+                model, aligned[chosen, :width], inside[chosen, :width], width - 1, *args, **kwargs
+            )
+            found = [logps] if entropies is None else [logps, entropies]
+            parts.append([F.pad(one, (0, size - width)) for one in found])
+        # Column j of these is about the token after it; back to where TRL has completions.
+        wanted = (places[size - logits_to_keep :] - shift - 1).clamp(min=0)
+        whole = [torch.cat(one)[order.argsort()].gather(1, wanted) for one in zip(*parts, strict=True)]
+        self._last = whole[0].detach()
+        return whole[0], whole[1] if len(whole) > 1 else None, auxiliary
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         summed = self.loss_type in _SUMMED_LOSSES and self.beta == 0 and not self._entropy_bonus_enabled

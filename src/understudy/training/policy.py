@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +17,7 @@ from understudy.trace import Fault, Observation, Tokens
 from understudy.training.decoder import supports
 from understudy.training.engine import Engine, Slot
 from understudy.training.generate import GenerateEngine
+from understudy.training.models import load_model, make_renderer
 from understudy.training.render import Renderer
 from understudy.training.static import StaticEngine
 
@@ -69,6 +72,38 @@ class ModelPolicy:
     def open(self, task: Task, toolset: Sequence[ToolContract], seed: int) -> ModelSession:
         """Start a rollout. The model sees the question and the tools."""
         return ModelSession(self, self.renderer.prompt(task.question, toolset), seed)
+
+
+def load_policy(
+    path: str, template: str = "", temperature: float = 0.0, max_turn_tokens: int = 512, rows: int = 64
+) -> ModelPolicy:
+    """A saved model as a policy, greedy unless told otherwise.
+
+    Its name ends in a hash of the weights if they are in a folder, so that records of other weights are told apart.
+
+    Args:
+        path: folder or hub id of the model.
+        template: chat template: empty for the model's own, ``lab``, or a jinja file.
+        temperature: of sampling.
+        max_turn_tokens: tokens of one turn.
+        rows: rollouts that are sampled at a time.
+
+    Raises:
+        InputError: the model or the template can't be read.
+    """
+    model, tokenizer = load_model(path)
+    renderer = make_renderer(tokenizer, template)
+    engine = engine_for(model, renderer.end_id, rows=rows)
+    return ModelPolicy(engine, renderer, temperature, max_turn_tokens, f"{path}{_digest(Path(path))}")
+
+
+def _digest(folder: Path) -> str:
+    files = sorted(folder.glob("*.safetensors"))
+    whole = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as weights:
+            whole.update(hashlib.file_digest(weights, "sha256").digest())
+    return f"@{whole.hexdigest()[:12]}" if files else ""
 
 
 class ModelSession:

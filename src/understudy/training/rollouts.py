@@ -26,7 +26,7 @@ from understudy.trace import ParseFault, Status, Stop, Tokens, Trace
 from understudy.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TaskSet:
     """Tasks to roll out on, with what each offers and what is true in it.
 
@@ -51,9 +51,12 @@ class TaskSet:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Batch:
-    """Rollouts with their rewards, in the order in which they were asked for."""
+    """Rollouts with their rewards, in the order in which they were asked for.
+
+    Without a ``repr``: asyncio's runner of Python 3.11 writes out the result of every run, only to throw it away.
+    """
 
     tasks: Sequence[Task]
     traces: Sequence[Trace]

@@ -29,7 +29,7 @@ from understudy.training.models import load_model, make_renderer, save_model
 from understudy.training.optimizers import build_optimizer
 from understudy.training.progress import MetricsLog, OnProgress
 from understudy.training.render import Renderer
-from understudy.training.run import METRICS, MODEL, TrainConfig, arguments, last_checkpoint, train_logged
+from understudy.training.run import METRICS, MODEL, TrainConfig, arguments, last_checkpoint, train_logged, without_mask
 
 _MEGABATCH = 16
 """Batches among which sequences are sorted by length: enough to save padding, few enough to stay shuffled."""
@@ -186,6 +186,7 @@ def _trainer(
         optimizers=(optimizer, None),
     )
     trainer.remove_callback(PrinterCallback)
+    without_mask(trainer.model)
     return trainer
 
 
