@@ -10,7 +10,8 @@ from handmade import TASK
 from strategies import CONTRACT
 from understudy.rollout import Limits, rollout
 from understudy.trace import Fault, Observation, ParseFault, Source, Stop
-from understudy.training.policy import ModelPolicy
+from understudy.training.models import save_model
+from understudy.training.policy import ModelPolicy, load_policy
 from understudy.training.static import StaticEngine
 from understudy.world import World
 
@@ -91,3 +92,15 @@ async def test_limits_of_the_engine_are_kept_after_every_rollout(engine, rendere
     await asyncio.gather(*(run(policy, seed, limits=short) for seed in range(150)))
     traces = await asyncio.gather(*(run(policy, seed) for seed in range(150)))
     assert all(trace.stop is not Stop.TIMEOUT for trace in traces)
+
+
+async def test_a_saved_model_is_loaded_as_a_policy_named_after_its_weights(tmp_path, model, renderer):
+    save_model(model, renderer, tmp_path)
+    policy = load_policy(str(tmp_path), max_turn_tokens=8)
+    assert (policy.temperature, policy.max_turn_tokens) == (0.0, 8)
+    assert policy.renderer.template == renderer.template
+    assert (await run(policy, seed=0)).provenance.policy == policy.name == load_policy(str(tmp_path)).name
+    for parameter in model.parameters():
+        parameter.data += 1
+    save_model(model, renderer, tmp_path)
+    assert load_policy(str(tmp_path)).name != policy.name
