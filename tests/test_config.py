@@ -51,7 +51,7 @@ def test_file_then_overrides(tmp_path):
     [
         ("step = 1", [], "unknown key 'step'; known keys: inner, name, owner, steps"),
         ("[inner]\nrat = 1", [], "unknown key 'inner.rat'; known keys: depth, rate"),
-        ("[owner]\nnam = 'x'", [], "owner.name: Field required"),
+        ("[owner]\nnam = 'x'", [], "owner.name is missing; give it in a file or as --set owner.name="),
         ("[owner]\nname = 'x'\nnam = 'x'", [], "unknown key 'owner.nam'; known keys: name"),
         ("steps = 0", [], "steps: Input should be greater than 0"),
         ("steps = ", [], "not valid TOML"),

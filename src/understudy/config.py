@@ -43,7 +43,8 @@ def load_config(kind: type[C], path: Path | None = None, overrides: Sequence[str
         if not separator or not key.strip():
             raise InputError(f"--set {override}: expected key=value")
         _assign(values, key.strip().split("."), _literal(text.strip()), override)
-    return build(kind, values, str(path) if path else "configuration")
+    where = f"{path} and flags" if path and overrides else str(path or "configuration")
+    return build(kind, values, where)
 
 
 def build(kind: type[C], values: dict[str, Any], where: str) -> C:
@@ -59,6 +60,8 @@ def build(kind: type[C], values: dict[str, Any], where: str) -> C:
         if first["type"] == "extra_forbidden":
             known = ", ".join(_fields_at(kind, first["loc"][:-1]))
             raise InputError(f"{where}: unknown key {key!r}; known keys: {known}") from None
+        if first["type"] == "missing":
+            raise InputError(f"{where}: {key} is missing; give it in a file or as --set {key}=…") from None
         message = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{where}: {key}: {message}" if key else f"{where}: {message}") from None
 

@@ -4,6 +4,11 @@ A bad rollout is data (a stop reason in its trace), never one of these. These ar
 something, or when a component below the loop gives up and the loop has to decide who is to blame.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UnderstudyError(Exception):
     """Root of all expected failures. The message is one line: what, where, what to do."""
@@ -42,3 +47,16 @@ class ThresholdError(UnderstudyError):
     """A threshold named in the configuration was exceeded."""
 
     exit_code = 3
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Around imports: a package that is not installed is named, with the extra that brings it.
+
+    Raises:
+        MissingExtraError: a package is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError((error.name or "a package").partition(".")[0], extra) from None

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from understudy.errors import InputError, needs_extra
+
 app = typer.Typer(help="The embedded world: its endpoint and its base model.", no_args_is_help=True)
 
 
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8077,
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8077,
     seed: Annotated[int, typer.Option(help="Of the scripted model's choices.")] = 0,
 ) -> None:
     """Serve the scripted teacher as an OpenAI-compatible endpoint, to try the endpoint path without a key."""
@@ -33,10 +35,10 @@ def pretrain(
     minutes: Annotated[float, typer.Option(help="Time to train for.")] = 10.0,
 ) -> None:
     """Train the tiny base model from random weights."""
-    from understudy.errors import InputError
     from understudy.lab.base.pretrain import PretrainConfig, pretrain
 
     try:
-        pretrain(out, PretrainConfig(seed=seed, steps=steps, minutes=minutes))
+        with needs_extra("train"):
+            pretrain(out, PretrainConfig(seed=seed, steps=steps, minutes=minutes))
     except FileExistsError as error:
         raise InputError(str(error)) from None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import typer
 
 from understudy.cli import demo, lab, synth, validate
 from understudy.errors import UnderstudyError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="understudy",
@@ -23,16 +26,28 @@ app.add_typer(lab.app, name="lab")
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, and exit: 0 done, 2 bad input, 3 a named threshold exceeded, 130 interrupted."""
+    sys.exit(_run())
+
+
+def _run() -> int:
     try:
-        app()
+        code: int = app(standalone_mode=False) or 0
     except UnderstudyError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted; the same command with --resume goes on from here", file=sys.stderr)
-        sys.exit(130)
+        return _complain(str(error), error.exit_code)
+    except typer.TyperException as error:  # a wrong command, option or value
+        return _complain(error.format_message(), 2)
     except OSError as error:
         # What no layer below turned into a clearer line: a full disk, a folder without permission.
-        print(f"error: {error.filename or 'files'}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
-        sys.exit(2)
+        return _complain(f"{error.filename or 'files'}: {(error.strerror or str(error)).lower()}", 2)
+    if code == INTERRUPTED:
+        return _complain("interrupted; demo and synth go on where they were with --resume", code)
+    return code
+
+
+def _complain(message: str, code: int) -> int:
+    """Print an error in one line (nothing where help was shown instead), and give its exit code."""
+    line = re.sub(r"(?<![:;])\s*\n\s*", "; ", message.strip())
+    if line:
+        print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    return code

@@ -13,6 +13,9 @@ import orjson
 from understudy.errors import InputError
 from understudy.jsonl import disk_error, read_json, read_jsonl, write_json
 
+MAX_SHOWN = 8
+"""Changed keys that are named."""
+
 
 def lock(folder: Path) -> IO[bytes]:
     """Claim a folder for this process. Closing the file, or ending the process in any way, gives it free.
@@ -44,14 +47,16 @@ def claim_config(
     Args:
         path: where the configuration lies.
         config: the resolved configuration, JSON values only.
-        resume: whether to go on with earlier results. Without any, a run starts either way.
+        resume: whether to go on with earlier results. Where a configuration lies alone, a run starts either way: the
+            earlier one ended before it had any.
         results: files that a run writes.
         free: dotted keys that may differ, as they don't change results.
 
     Raises:
         InputError: the folder holds another run's results, or the configuration changed (one line per key).
     """
-    if not path.exists():
+    others = [entry for entry in path.parent.glob("[!.]*") if entry.name != path.name]
+    if not path.exists() or not others:
         if held := [result.name for result in results if result.exists()]:
             raise InputError(f"{path.parent}: holds {held[0]} but no {path.name}; choose another folder")
         write_json(path, config)
@@ -59,7 +64,8 @@ def claim_config(
     if not resume:
         raise InputError(f"{path.parent}: holds another run's results; add --resume or choose another folder")
     if changed := differences(read_json(path), orjson.loads(orjson.dumps(config)), free):
-        lines = "\n".join(f"  {line}" for line in changed)
+        more = [f"… and {len(changed) - MAX_SHOWN} more"] if len(changed) > MAX_SHOWN else []
+        lines = "\n".join(f"  {line}" for line in [*changed[:MAX_SHOWN], *more])
         raise InputError(f"{path.parent}: can't resume, the configuration changed:\n{lines}")
 
 
