@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import AsyncExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
 from understudy.agents.autoagent import Form
 from understudy.cli.progress import Reporter
 from understudy.config import Config, load_config
-from understudy.errors import InputError
+from understudy.errors import InputError, MissingExtraError, ThresholdError
+from understudy.jsonl import read_json
 from understudy.llm.endpoint import Endpoint, EndpointSettings
 from understudy.protocols import Teacher
 from understudy.readers import read_tasks
 from understudy.synthesis.dataset import export_dataset
 from understudy.synthesis.pipeline import FREE_KEYS, Progress, Summary, SynthesisSettings, synthesise
-from understudy.synthesis.store import RunFolder
+from understudy.synthesis.store import DATASET, FAILURES, SUMMARY, RunFolder
 from understudy.synthesis.teacher import AgentTeacher
 from understudy.teachers.evidence import EvidenceTeacher
 from understudy.world import FactsFrom
+
+MAX_FAILURES = 5
 
 
 class TeacherKind(StrEnum):
@@ -45,7 +50,7 @@ class SynthConfig(Config):
     format: str = "auto"
     """Its layout; ``auto`` reads it off the first record."""
 
-    limit: int | None = None
+    limit: int | None = Field(default=None, gt=0)
     """Read at most this many questions."""
 
     teacher: TeacherKind = TeacherKind.EVIDENCE
@@ -78,6 +83,8 @@ def command(
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting as key=value.")] = None,
 ) -> None:
     """Make an audited data set of traces from a file of questions."""
+    if not (questions or config or set_):
+        raise InputError("--questions FILE is missing (or --config with a file that names them)")
     flags = {
         "questions": questions and str(questions),
         "teacher": teacher and teacher.value,
@@ -90,12 +97,29 @@ def command(
     }
     given = [f"{key}={_toml(value)}" for key, value in flags.items() if value is not None]
     settings = load_config(SynthConfig, config, [*given, *(set_ or ())])
-    summary = asyncio.run(synth(settings, out, resume))
-    show(summary, out)
+    exceeded: ThresholdError | None = None
+    try:
+        asyncio.run(synth(settings, out, resume))
+    except ThresholdError as error:  # everything is written, and worth showing
+        exceeded = error
+    folder = RunFolder(out)
+    show(folder)
+    try:
+        export_dataset(folder)
+    except MissingExtraError as error:
+        # Who has only an endpoint installs no data set library; the traces are complete without.
+        typer.echo(f"{out / DATASET} is not written: {error}, and the same command with --resume", err=True)
+    if exceeded:
+        raise exceeded
 
 
 async def synth(config: SynthConfig, out: Path, resume: bool = False) -> Summary:
-    """Run a synthesis and export its data set."""
+    """Run a synthesis.
+
+    Raises:
+        InputError: the questions, the endpoint's settings or the folder can't be used, or the disk refuses.
+        ThresholdError: more tasks failed than ``synthesis.max_failed`` allows; everything is written.
+    """
     if config.teacher is TeacherKind.ENDPOINT and config.endpoint is None:
         raise InputError("teacher = endpoint needs --base-url and --model (or an [endpoint] table)")
     tasks = list(read_tasks(config.questions, config.format, config.limit))
@@ -110,25 +134,28 @@ async def synth(config: SynthConfig, out: Path, resume: bool = False) -> Summary
         else:
             who = EvidenceTeacher()
         folder.start(config.model_dump(mode="json"), resume, free)
-        with Reporter().stage("synthesis", len(tasks)) as stage:
+        stage = stack.enter_context(Reporter().stage("synthesis", len(tasks)))
 
-            def show_progress(progress: Progress) -> None:
-                stage(progress.done, kept=progress.kept, rejected=progress.rejected, failed=progress.failed)
+        def show_progress(progress: Progress) -> None:
+            stage(progress.done, kept=progress.kept, rejected=progress.rejected, failed=progress.failed)
 
-            summary = await synthesise(tasks, who, folder, config.synthesis, show_progress)
-        export_dataset(folder)
-    return summary
+        return await synthesise(tasks, who, folder, config.synthesis, show_progress)
 
 
-def show(summary: Summary, out: Path) -> None:
+def show(folder: RunFolder) -> None:
     """Print what a run kept, and why it did not keep the rest."""
-    table = Table("tasks", "kept", "rejected", "failed", "seconds", "traces/s", title=f"{summary.teacher} → {out}")
+    summary = Summary(**read_json(folder.path / SUMMARY))
+    table = Table("tasks", "kept", "rejected", "failed", "seconds", "traces/s")
     figures = (summary.tasks, summary.kept, summary.rejected, summary.failed)
     table.add_row(*map(str, figures), f"{summary.seconds:.1f}", f"{summary.traces_per_second:.0f}")
-    console = Console()
-    console.print(table)
+    Console().print(table)
     for reason, count in sorted(summary.reasons.items(), key=lambda item: -item[1]):
-        console.print(f"  {count} × {reason}", highlight=False)
+        typer.echo(f"  rejected: {count} × {reason}")
+    failures = Counter(f"{failure['class']}: {failure['message']}" for failure in folder.records(FAILURES))
+    for failure, count in failures.most_common(MAX_FAILURES):
+        typer.echo(f"  failed: {count} × {failure}")
+    if len(failures) > MAX_FAILURES:
+        typer.echo(f"  … and {len(failures) - MAX_FAILURES} other failures; see {folder.path / FAILURES}")
 
 
 def _toml(value: object) -> str:

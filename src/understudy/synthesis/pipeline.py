@@ -144,7 +144,8 @@ async def synthesise(
         seconds=round(seconds, 3),
         traces_per_second=round(fresh / seconds, 3) if fresh else 0.0,
     )
-    write_json(folder.path / SUMMARY, summary.model_dump())
+    if fresh or not (folder.path / SUMMARY).exists():  # else the time of the process that did the work stays
+        write_json(folder.path / SUMMARY, summary.model_dump())
     if failed > settings.max_failed * summary.tasks:
         raise ThresholdError(
             f"max_failed: {failed} of {summary.tasks} tasks failed; {settings.max_failed:.1%} are allowed"
