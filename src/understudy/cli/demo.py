@@ -13,20 +13,25 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
+from rich.console import Console
+from rich.table import Table
 
 from understudy.cli.progress import Reporter
 from understudy.config import Config, load_config
-from understudy.errors import MissingExtraError
+from understudy.errors import InputError, needs_extra
 from understudy.jsonl import read_json, write_json
 from understudy.lab.mistakes import Mistakes
+from understudy.metric import Metric
+from understudy.report.model import Report
+from understudy.report.page import HTML, read_report
 from understudy.rollout import Limits
 from understudy.synthesis.pipeline import SynthesisSettings
 from understudy.synthesis.resume import claim_config, lock
 from understudy.synthesis.store import CONFIG
 from understudy.task import Kind
 
-STAGES = "stages.json"
+STAGES, TOTAL, REPORT = "stages.json", "total", "report"
 
 
 class SftShape(Config):
@@ -43,6 +48,9 @@ class SftShape(Config):
 
     held_out: float = Field(default=0.1, gt=0, lt=1)
     """Share of the traces on which the checkpoint is chosen."""
+
+    save_every: int = Field(default=25, gt=0)
+    """Steps between two checkpoints, each measured on the held-out traces."""
 
 
 class GrpoShape(Config):
@@ -65,6 +73,9 @@ class GrpoShape(Config):
 
     beta: float = Field(default=0.0, ge=0)
     """Weight of the KL divergence from the SFT model."""
+
+    validate_every: int = Field(default=5, gt=0)
+    """Batches of rollouts between two checkpoints, each measured on the validation questions."""
 
 
 class DemoConfig(Config):
@@ -114,19 +125,37 @@ class DemoConfig(Config):
 
 
 class Ledger:
-    """Which stages are done, and how long each took, in ``stages.json``."""
+    """Which stages are done, and the seconds each took, in ``stages.json``.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.seconds: dict[str, float] = read_json(path) if path.exists() else {}
+    ``total`` counts the work of all processes up to their last finished stage, start and what lies between stages
+    included.
+    """
+
+    def __init__(self, path: Path, started: float) -> None:
+        self.seconds = _read_seconds(path)
+        self._path, self._started, self._earlier = path, started, self.seconds.get(TOTAL, 0.0)
+
+    def is_done(self, name: str) -> bool:
+        """Whether a stage is done."""
+        return name in self.seconds
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage and mark it as done at its end."""
+        """Time a stage, and mark it as done at its end."""
         started = time.monotonic()
         yield
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - started, 3)
+        now = time.monotonic()
+        self.seconds |= {name: round(now - started, 3), TOTAL: round(self._earlier + now - self._started, 3)}
         write_json(self._path, self.seconds)
+
+
+def _read_seconds(path: Path) -> dict[str, float]:
+    if not path.exists():
+        return {}
+    try:
+        return TypeAdapter(dict[str, float]).validate_python(read_json(path))
+    except ValidationError:
+        raise InputError(f"{path}: damaged; delete it to do the stages again from what they left") from None
 
 
 def command(
@@ -137,19 +166,37 @@ def command(
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting as key=value.")] = None,
 ) -> None:
     """Run the whole method in the embedded lab, and write report.json and report.html."""
+    started = time.monotonic()
     seeds = [] if seed is None else [f"seed={seed}"]
     settings = load_config(DemoConfig, config, [*seeds, *(set_ or ())])
-    try:
-        from understudy.cli.stages import run_demo
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "torch", "train") from None
     with lock(out):
+        ledger = Ledger(out / STAGES, started)
+        report = read_report(out) if ledger.is_done(REPORT) else None
+        if report is None:
+            with needs_extra("train"):  # before anything is written
+                from understudy.cli.stages import run_demo
         claim_config(out / CONFIG, settings.model_dump(mode="json"), resume, [out / STAGES], ())
-        reporter = Reporter()
-        report = run_demo(settings, out, Ledger(out / STAGES), reporter)
-    em = report.em
-    for name, metric in (("base", em.base), ("SFT", em.sft), ("GRPO", em.grpo), ("no tools", em.no_tools)):
-        low, high = metric.ci95
-        reporter.say(f"EM {name:9}{metric.value:6.3f}  [{low:.3f}, {high:.3f}]")
-    reporter.say(f"EM live    {report.em_live.grpo.value:6.3f}")
-    reporter.say(f"report: {out / 'report.html'}")
+        if report is None:
+            report = run_demo(settings, out, ledger, Reporter())
+    show(report)
+    typer.echo(f"report: {out / HTML}")
+
+
+def show(report: Report) -> None:
+    """Print Exact Match by stage, with simulated and with live tools."""
+    table = Table("", "simulated tools", "live tools", title="Exact Match, with its 95 % interval")
+    simulated, live = report.em, report.em_live
+    for name, one, other in (
+        ("base", simulated.base, live.base),
+        ("SFT", simulated.sft, live.sft),
+        ("GRPO", simulated.grpo, live.grpo),
+        ("GRPO, no tools", simulated.no_tools, None),
+        ("no-op", simulated.noop, None),
+    ):
+        table.add_row(name, _figures(one), _figures(other) if other else "")
+    Console().print(table)
+
+
+def _figures(metric: Metric) -> str:
+    low, high = metric.ci95
+    return f"{metric.value:.3f}  ({low:.3f} to {high:.3f})"

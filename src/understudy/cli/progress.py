@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-PLAIN_EVERY = 5.0  # seconds between two plain lines of one stage
+PLAIN_EVERY = 5.0
+"""Seconds before a stage's first plain line, and between two of them at least."""
+
+PLAIN_SHARE = 0.05
+"""Between two plain lines lies at least this share of the time so far, so that the log of a day stays readable."""
 
 
 def duration(seconds: float) -> str:
@@ -23,68 +27,99 @@ def duration(seconds: float) -> str:
 
 
 class Stage:
-    """One stage in progress. Call it with the number of steps done and the figures to show."""
+    """One stage in progress. Call it with the number of steps done and the figures to show.
 
-    def __init__(self, reporter: Reporter, name: str, total: int) -> None:
-        self._reporter, self.name, self.total = reporter, name, total
-        self._started = time.monotonic()
-        self._first: int | None = None
-        self._last_line = -PLAIN_EVERY
+    Args:
+        name: what is done.
+        total: steps; None while nobody knows.
+        show: called after every change.
+    """
+
+    def __init__(self, name: str, total: int | None, show: Callable[[Stage], None]) -> None:
+        self.name, self.total, self.done = name, total, 0
+        self._show = show
+        self.figures: dict[str, float] = {}
+        self._first: tuple[int, float] | None = None
 
     def __call__(self, done: int, total: int | None = None, **figures: float) -> None:
-        """Show that ``done`` of ``total`` steps are done."""
-        self.total = self.total if total is None else total
-        if self._first is None:
-            self._first = done
-        shown = "  ".join(f"{key} {_number(value)}" for key, value in figures.items())
-        elapsed = time.monotonic() - self._started
-        steps = done - self._first
-        left = f"{duration(elapsed / steps * (self.total - done))} left" if steps and done < self.total else ""
-        self._reporter.show(self, done, "  ".join(part for part in (shown, left) if part), elapsed)
+        """``done`` steps are done; figures that are not given stay as they were."""
+        self.done, self.total = done, self.total if total is None else total
+        self.figures |= figures
+        if self._first is None:  # a resumed stage begins in the middle, and getting there is no measure of its speed
+            self._first = done, time.monotonic()
+        self._show(self)
 
-    def due(self, elapsed: float, done: int) -> bool:
-        """Whether a plain line is due, so that a log stays readable."""
-        if done < self.total and elapsed - self._last_line < PLAIN_EVERY:
-            return False
-        self._last_line = elapsed
-        return True
+    @property
+    def steps(self) -> str:
+        """``3/10``, or ``3`` of an unknown number; empty before the first step."""
+        if not self.done:
+            return ""
+        return f"{self.done}" if self.total is None else f"{self.done}/{self.total}"
+
+    @property
+    def shown(self) -> str:
+        """The figures as text."""
+        return "  ".join(f"{key} {_number(value)}" for key, value in self.figures.items())
+
+    @property
+    def left(self) -> str:
+        """The time left as text; empty where nothing is known or left."""
+        if self._first is None or self.total is None or not self._first[0] < self.done < self.total:
+            return ""
+        each = (time.monotonic() - self._first[1]) / (self.done - self._first[0])
+        return f"{duration(each * (self.total - self.done))} left"
 
 
 class Reporter:
-    """Shows stages one after the other."""
+    """Shows stages one after the other, on standard error."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Stage]:
-        """Show a stage while the block runs, and how long it took at its end."""
-        stage, started = Stage(self, name, total), time.monotonic()
-        if self.console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            self._bar = Progress(*columns, TextColumn("{task.fields[shown]}"), console=self.console, transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task(name, total=total, shown="")
-        try:
+    def stage(self, name: str, total: int | None = None) -> Iterator[Stage]:
+        """Show a stage while the block runs; how it ended and how long it took stays."""
+        started = time.monotonic()
+        with self._live(name, total) if self.console.is_terminal else self._plain() as show:
+            stage = Stage(name, total, show)
             yield stage
-        finally:
-            if self._bar:
-                self._bar.stop()
-                self._bar = None
-        self.say(f"{name}: done in {duration(time.monotonic() - started)}")
+        took = f"done in {duration(time.monotonic() - started)}"
+        self._line(stage, stage.steps, stage.shown, took)
 
     def say(self, line: str) -> None:
         """Print one line."""
         self.console.print(line, markup=False, soft_wrap=True)
 
-    def show(self, stage: Stage, done: int, shown: str, elapsed: float) -> None:
-        """Draw the state of a stage."""
-        if self._bar:
-            self._bar.update(self._task, completed=done, total=stage.total, shown=shown)
-        elif stage.due(elapsed, done):
-            self.say(f"{stage.name}: {done}/{stage.total}  {shown}".rstrip())
+    @contextmanager
+    def _live(self, name: str, total: int | None) -> Iterator[Callable[[Stage], None]]:
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+        shown = TextColumn("{task.fields[shown]}", markup=False)
+        with Progress(
+            *columns, TimeElapsedColumn(), shown, console=self.console, transient=True, refresh_per_second=4
+        ) as bar:
+            task = bar.add_task(name, total=total, shown="")
+
+            def show(stage: Stage) -> None:
+                text = "  ".join(filter(None, (stage.shown, stage.left)))
+                bar.update(task, completed=stage.done, total=stage.total, shown=text)
+
+            yield show
+
+    @contextmanager
+    def _plain(self) -> Iterator[Callable[[Stage], None]]:
+        started = last = time.monotonic()
+
+        def show(stage: Stage) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= max(PLAIN_EVERY, PLAIN_SHARE * (now - started)):
+                last = now
+                self._line(stage, stage.steps, stage.shown, stage.left)
+
+        yield show
+
+    def _line(self, stage: Stage, *parts: str) -> None:
+        self.say(f"{stage.name}: {'  '.join(filter(None, parts))}")
 
 
 def _number(value: float) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from understudy.cli.demo import DemoConfig, Ledger
+from safetensors import SafetensorError
+
+from understudy.cli.demo import REPORT, DemoConfig, Ledger
 from understudy.cli.progress import Reporter, Stage
 from understudy.contract import ToolContract
 from understudy.evaluation import runner
 from understudy.evaluation.controls import NoOp, NoTools, without_tools
 from understudy.evaluation.result import Result
-from understudy.jsonl import read_json, read_jsonl
+from understudy.jsonl import disk_error, read_json, read_jsonl
 from understudy.lab.base.model import weights_dir
 from understudy.lab.live import LiveTools
 from understudy.lab.tasks import chance, make_tasks
@@ -43,8 +47,10 @@ from understudy.training.sft import SftConfig, sft
 from understudy.world import World
 
 TEMPLATE = "lab"
+SYNTH, SFT, GRPO, EVAL = "synth", "sft", "grpo", "eval"
 MAX_TURN_TOKENS = 96
 EVALUATION_ROWS = 128
+_UNWRITTEN = re.compile("os error|inline_container|PytorchStreamWriter")
 
 
 def prepared(tasks: Sequence[Task], who: Teacher, seed: int) -> TaskSet:
@@ -59,28 +65,45 @@ def prepared(tasks: Sequence[Task], who: Teacher, seed: int) -> TaskSet:
     )
 
 
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Around training, whose libraries have errors of their own for a disk that refuses.
+
+    Raises:
+        InputError: the disk refuses a checkpoint or a model.
+    """
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        if not _UNWRITTEN.search(str(error)):
+            raise
+        raise disk_error(out, OSError(f"a checkpoint is not complete: {str(error).splitlines()[0]}")) from None
+
+
 def run_demo(config: DemoConfig, out: Path, ledger: Ledger, reporter: Reporter) -> Report:
     """Run what is not done yet, and write the report."""
     train = Universe(config.seed, "train", config.entities)
-    synthesise(config, out / "synth", train, ledger, reporter)
-    model = out / "sft" / MODEL
-    if "sft" not in ledger.seconds:
-        with ledger.stage("sft"):
-            train_sft(config, out, reporter)
-    if "grpo" not in ledger.seconds:
-        with ledger.stage("grpo"):
-            train_grpo(config, out, model, train, reporter)
-    return evaluate(config, out, ledger, reporter)
+    steps: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("synthesis", lambda: synthesise(config, out, train, reporter)),
+        ("sft", lambda: train_sft(config, out, reporter)),
+        ("grpo", lambda: train_grpo(config, out, train, reporter)),
+    )
+    for name, step in steps:
+        if not ledger.is_done(name):
+            with ledger.stage(name), writing(out):
+                step()
+    report = evaluate(config, out, ledger, reporter)
+    with ledger.stage(REPORT):
+        write_report(report, out)
+    return report
 
 
-def synthesise(config: DemoConfig, out: Path, universe: Universe, ledger: Ledger, reporter: Reporter) -> None:
+def synthesise(config: DemoConfig, out: Path, universe: Universe, reporter: Reporter) -> None:
     """Traces by the scripted teacher, mistakes included, and the audit."""
-    if "synthesis" in ledger.seconds:
-        return
     settings = config.synthesis.model_copy(update={"seed": config.seed})
     tasks = make_tasks(universe, config.trace_questions, config.seed, config.trace_kinds, config.trace_hops)
     who = AgentTeacher.on(ScriptedModel(config.seed, config.mistakes))
-    with ledger.stage("synthesis"), RunFolder(out) as folder, reporter.stage("synthesis", len(tasks)) as stage:
+    with RunFolder(out / SYNTH) as folder, reporter.stage("synthesis", len(tasks)) as stage:
         folder.start(settings.model_dump(mode="json"), resume=True)
 
         def show(progress: pipeline.Progress) -> None:
@@ -95,19 +118,18 @@ def train_sft(config: DemoConfig, out: Path, reporter: Reporter) -> None:
     settings = SftConfig(
         model=str(weights_dir()),
         template=TEMPLATE,
-        traces=str(out / "synth"),
+        traces=str(out / SYNTH),
         seed=config.seed,
         optimizer="muon",
         schedule="cosine",
-        save_every=25,
         trainer={"torch_compile": False},
         **config.sft.model_dump(),
     )
-    with reporter.stage("sft", 1) as stage:
-        sft(settings, out / "sft", on_progress=lambda at: _show(stage, at, "loss", "eval_loss"), resume=True)
+    with reporter.stage("sft") as stage:
+        sft(settings, out / SFT, on_progress=_shown(stage, loss="loss", held_out="eval_loss"), resume=True)
 
 
-def train_grpo(config: DemoConfig, out: Path, model: Path, universe: Universe, reporter: Reporter) -> None:
+def train_grpo(config: DemoConfig, out: Path, universe: Universe, reporter: Reporter) -> None:
     """Reward the fine-tuned model's own rollouts on questions of all kinds."""
     count = config.train_questions + config.validation_questions
     tasks = make_tasks(universe, count, derive_seed(config.seed, "grpo"))
@@ -115,47 +137,46 @@ def train_grpo(config: DemoConfig, out: Path, model: Path, universe: Universe, r
     asked = prepared(tasks[: config.train_questions], who, config.seed)
     held = prepared(tasks[config.train_questions :], who, config.seed)
     settings = GrpoConfig(
-        model=str(model),
+        model=str(out / SFT / MODEL),
         seed=config.seed,
         optimizer="muon",
         limits=config.limits,
         max_turn_tokens=MAX_TURN_TOKENS,
-        validate_every=5,
-        save_every=5,
+        save_every=config.grpo.validate_every,
         **config.grpo.model_dump(),
     )
-    with reporter.stage("grpo", 1) as stage:
-        grpo(
-            settings,
-            out / "grpo",
-            asked,
-            who.tools,
-            held,
-            on_progress=lambda at: _show(stage, at, "reward", "em"),
-            resume=True,
-        )
+    with reporter.stage("grpo") as stage:
+        show = _shown(stage, reward="reward", em="em", validation="validation/em")
+        grpo(settings, out / GRPO, asked, who.tools, held, on_progress=show, resume=True)
 
 
 def evaluate(config: DemoConfig, out: Path, ledger: Ledger, reporter: Reporter) -> Report:
-    """Score every stage on the unseen universe, simulated and live, with controls; then write the report."""
+    """Score every stage on the unseen universe, simulated and live, with controls; what is done is read."""
     universe = Universe(config.seed, "test", config.entities)
     tasks = make_tasks(universe, config.test_questions, derive_seed(config.seed, "test"))
     who = AgentTeacher.on(ScriptedModel(config.seed))
     asked = prepared(tasks, who, config.seed)
     live = LiveTools(universe)
     offered = {task.id: live.toolset(task, config.seed) for task in tasks}
-    models = {"base": weights_dir(), "sft": out / "sft" / MODEL, "grpo": out / "grpo" / MODEL}
+    models = {"base": weights_dir(), "sft": out / SFT / MODEL, "grpo": out / GRPO / MODEL}
 
     def run(name: str, policy: Policy, toolsets: Mapping[str, Sequence[ToolContract]], tools: ToolSource) -> Result:
-        simulated = tools is who.tools
-        with ledger.stage(f"eval_{name}"), reporter.stage(f"eval {name}", len(tasks)) as stage:
+        records, worlds = out / EVAL / f"{name}.jsonl", asked.worlds if tools is who.tools else None
+
+        def measure(on_progress: Callable[[runner.Progress], None] | None = None) -> Result:
             return asyncio.run(
                 runner.evaluate(
-                    tasks, toolsets, asked.worlds if simulated else None, policy, tools, config.limits, config.seed,
-                    concurrency=EVALUATION_ROWS, records=out / "eval" / f"{name}.jsonl", resume=True,
-                    on_progress=lambda at: stage(at.done, em=at.correct / at.done),
+                    tasks, toolsets, worlds, policy, tools, config.limits, config.seed, concurrency=EVALUATION_ROWS,
+                    records=records, resume=True, on_progress=on_progress,
                 )
             )  # fmt: skip
+
+        if ledger.is_done(f"eval_{name}"):
+            return measure()
+        # Sums are rounded as the rows of a batch fall, so half an evaluation is not gone on with but done again.
+        records.unlink(missing_ok=True)
+        with ledger.stage(f"eval_{name}"), reporter.stage(f"eval {name}", len(tasks)) as stage:
+            return measure(lambda at: stage(at.done, em=at.correct / at.done))
 
     simulated, lived = {}, {}
     for name, folder in models.items():
@@ -164,11 +185,11 @@ def evaluate(config: DemoConfig, out: Path, ledger: Ledger, reporter: Reporter) 
         lived[name] = run(f"{name}_live", policy, offered, Toolbox(live))
     simulated["no_tools"] = run("no_tools", greedy(models["grpo"], "grpo"), without_tools(tasks), NoTools())
     simulated["noop"] = run("noop", NoOp(), asked.toolsets, who.tools)
-    seconds = {**ledger.seconds, "total": round(sum(ledger.seconds.values()), 3)}
-    counts = pipeline.Summary(**read_json(out / "synth" / SUMMARY))
-    report = build_report(
+    size = load_model(str(models["grpo"]))[0].num_parameters()
+    counts = pipeline.Summary(**read_json(out / SYNTH / SUMMARY))
+    return build_report(
         seed=config.seed,
-        seconds=seconds,
+        seconds=ledger.seconds,
         tasks=tasks,
         traces=TraceCounts(synthesised=counts.tasks, kept=counts.kept, rejected=counts.reasons),
         simulated=simulated,
@@ -176,21 +197,19 @@ def evaluate(config: DemoConfig, out: Path, ledger: Ledger, reporter: Reporter) 
         reward=lambda trace, task: score(trace, task, asked.worlds[task.id]),
         guess=chance,
         curves=(
-            read_curve(out / "sft" / METRICS, Trained.SFT, "SFT loss", {"training": "loss", "held out": "eval_loss"}),
-            read_curve(out / "grpo" / METRICS, Trained.GRPO, "GRPO reward", {"reward": "reward"}),
-            read_curve(out / "grpo" / METRICS, Trained.GRPO, "GRPO exact match", {"training": "em"}, share=True),
+            read_curve(out / SFT / METRICS, Trained.SFT, "SFT loss", {"training": "loss", "held out": "eval_loss"}),
+            read_curve(out / GRPO / METRICS, Trained.GRPO, "GRPO reward", {"reward": "reward"}),
+            read_curve(out / GRPO / METRICS, Trained.GRPO, "GRPO exact match", {"training": "em"}, share=True),
         ),
-        model="A Qwen3-config model of 1 M parameters",
+        model=f"A Qwen3-config model of {size / 1e6:.1f} M parameters",
         simulation=Simulation(
             questions=counts.tasks,
-            contracts=sum(1 for _ in read_jsonl(out / "synth" / TOOLS)),
+            contracts=sum(1 for _ in read_jsonl(out / SYNTH / TOOLS)),
             teacher=who.name,
             simulator=who.tools.name,
             facts="evidence",
         ),
     )
-    write_report(report, out)
-    return report
 
 
 def greedy(folder: Path, name: str) -> ModelPolicy:
@@ -202,5 +221,10 @@ def greedy(folder: Path, name: str) -> ModelPolicy:
     return ModelPolicy(engine, renderer, 0.0, MAX_TURN_TOKENS, f"{name}:{digest}")
 
 
-def _show(stage: Stage, at: Progress, *keys: str) -> None:
-    stage(at.step, total=at.total, **{key: at.values[key] for key in keys if key in at.values})
+def _shown(stage: Stage, **keys: str) -> Callable[[Progress], None]:
+    """Shows training in a stage: name of a figure → the metric behind it."""
+
+    def show(at: Progress) -> None:
+        stage(at.step, at.total, **{name: at.values[key] for name, key in keys.items() if key in at.values})
+
+    return show

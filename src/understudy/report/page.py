@@ -13,12 +13,15 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from pydantic import ValidationError
 
-from understudy.jsonl import write_atomic, write_json
+from understudy.errors import InputError
+from understudy.jsonl import read_json, write_atomic, write_json
 from understudy.report import charts, figures, story, tables
 from understudy.report.model import Curve, Report, Stage
 from understudy.schema import dumps
 
+JSON, HTML = "report.json", "report.html"
 CLIP = 400
 """Characters of a text that are shown at once; the rest unfolds."""
 
@@ -29,8 +32,16 @@ def write_report(report: Report, folder: Path) -> None:
     Raises:
         InputError: the disk refuses it.
     """
-    write_json(folder / "report.json", report.model_dump(mode="json"))
-    write_atomic(folder / "report.html", render(report))
+    write_json(folder / JSON, report.model_dump(mode="json"))
+    write_atomic(folder / HTML, render(report))
+
+
+def read_report(folder: Path) -> Report | None:
+    """The report that was written into a folder; None if one of its files is missing or damaged."""
+    try:
+        return Report.model_validate(read_json(folder / JSON)) if (folder / HTML).exists() else None
+    except (InputError, ValidationError):
+        return None
 
 
 def render(report: Report) -> str:
