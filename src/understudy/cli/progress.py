@@ -92,7 +92,7 @@ class Reporter:
 
     @contextmanager
     def _live(self, name: str, total: int | None) -> Iterator[Callable[[Stage], None]]:
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn())
         shown = TextColumn("{task.fields[shown]}", markup=False)
         with Progress(
             *columns, TimeElapsedColumn(), shown, console=self.console, transient=True, refresh_per_second=4
@@ -112,7 +112,7 @@ class Reporter:
         def show(stage: Stage) -> None:
             nonlocal last
             now = time.monotonic()
-            if now - last >= max(PLAIN_EVERY, PLAIN_SHARE * (now - started)):
+            if stage.done != stage.total and now - last >= max(PLAIN_EVERY, PLAIN_SHARE * (now - started)):
                 last = now
                 self._line(stage, stage.steps, stage.shown, stage.left)
 

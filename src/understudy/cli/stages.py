@@ -175,7 +175,7 @@ def evaluate(config: DemoConfig, out: Path, ledger: Ledger, reporter: Reporter) 
             return measure()
         # Sums are rounded as the rows of a batch fall, so half an evaluation is not gone on with but done again.
         records.unlink(missing_ok=True)
-        with ledger.stage(f"eval_{name}"), reporter.stage(f"eval {name}", len(tasks)) as stage:
+        with ledger.stage(f"eval_{name}"), reporter.stage(f"eval {name.replace('_', ' ')}", len(tasks)) as stage:
             return measure(lambda at: stage(at.done, em=at.correct / at.done))
 
     simulated, lived = {}, {}
