@@ -33,8 +33,9 @@ def log(clock):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (4320, "1 h 12 min")]
-)  # fmt: skip
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (4320, "1 h 12 min")],
+)
 def test_durations_read_as_people_say_them(seconds, text):
     assert duration(seconds) == text
 
@@ -71,11 +72,10 @@ def test_the_time_left_of_a_resumed_stage_is_estimated_from_what_this_process_di
     reporter, lines = log
     with reporter.stage("synthesis", 1000) as stage:
         clock.now += 60  # reading what is there
-        for done in range(900, 906):
+        for done in range(900, 904):
             stage(done)
             clock.now += 2
-        stage(906)
-    assert lines()[1].endswith("906/1000  3 min 08 s left")
+    assert lines()[:2] == ["synthesis: 900/1000", "synthesis: 903/1000  3 min 14 s left"]
 
 
 def test_an_unknown_total_is_no_fraction_and_promises_nothing(log, clock):
@@ -97,9 +97,14 @@ def test_an_unknown_total_is_no_fraction_and_promises_nothing(log, clock):
 
 def test_a_stage_that_fails_is_not_called_done(log):
     reporter, lines = log
-    with pytest.raises(RuntimeError), reporter.stage("sft", 3) as stage:
-        stage(1)
-        raise RuntimeError
+
+    def fail():
+        with reporter.stage("sft", 3) as stage:
+            stage(1)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert lines() == []
 
 
