@@ -1,0 +1,41 @@
+"""Every shipped configuration is accepted by its command, and those of synthesis run as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from understudy.cli.demo import DemoConfig
+from understudy.cli.synth import SynthConfig, synth
+from understudy.config import load_config
+from understudy.lab.serve import serve
+from understudy.lab.teacher import ScriptedModel
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = {"demo": DemoConfig, "synth": SynthConfig}
+FILES = sorted((ROOT / "configs").rglob("*.toml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_configuration_is_accepted(path):
+    config = load_config(COMMANDS[path.parent.name], path)
+    assert config.model_fields_set, "it sets nothing"
+
+
+def test_the_default_demo_is_what_it_says():
+    assert load_config(DemoConfig, ROOT / "configs" / "demo" / "default.toml") == DemoConfig()
+
+
+async def test_evidence_runs_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    summary = await synth(load_config(SynthConfig, Path("configs/synth/evidence.toml")), tmp_path)
+    assert (summary.tasks, summary.kept) == (6, 6)
+
+
+async def test_endpoint_runs_against_the_labs_server(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with serve(ScriptedModel()) as base_url:
+        path, override = Path("configs/synth/endpoint.toml"), f'endpoint.base_url="{base_url}"'
+        summary = await synth(load_config(SynthConfig, path, [override]), tmp_path)
+    assert summary.kept == summary.tasks == 16
