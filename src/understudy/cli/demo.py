@@ -170,13 +170,12 @@ def command(
     seeds = [] if seed is None else [f"seed={seed}"]
     settings = load_config(DemoConfig, config, [*seeds, *(set_ or ())])
     with lock(out):
+        claim_config(out / CONFIG, settings.model_dump(mode="json"), resume, [out / STAGES], ())
         ledger = Ledger(out / STAGES, started)
         report = read_report(out) if ledger.is_done(REPORT) else None
         if report is None:
-            with needs_extra("train"):  # before anything is written
+            with needs_extra("train"):
                 from understudy.cli.stages import run_demo
-        claim_config(out / CONFIG, settings.model_dump(mode="json"), resume, [out / STAGES], ())
-        if report is None:
             report = run_demo(settings, out, ledger, Reporter())
     show(report)
     typer.echo(f"report: {out / HTML}")

@@ -109,8 +109,9 @@ def command(
     except MissingExtraError as error:
         # Who has only an endpoint installs no data set library; the traces are complete without.
         typer.echo(f"{out / DATASET} is not written: {error}, and the same command with --resume", err=True)
-    if exceeded:
-        raise exceeded
+    finally:
+        if exceeded:
+            raise exceeded
 
 
 async def synth(config: SynthConfig, out: Path, resume: bool = False) -> Summary:
