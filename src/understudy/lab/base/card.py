@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from understudy.lab.base.model import CONTEXT
+from understudy.lab.base.tokenizer import VOCAB_SIZE
+
 CARD = """---
 license: apache-2.0
 library_name: transformers
@@ -14,9 +17,11 @@ A {millions:.2f} M-parameter Qwen3-shaped causal language model (fp32, tied embe
 has learned one thing: to copy. It stands where a pretrained model stands in a real run.
 
 * **Shape:** width {width}, {layers} layers, {heads} heads of 32 ({kv_heads} for keys and values), MLP {inner}.
-* **Tokenizer:** byte-level BPE, 1,024 tokens, single digits; names split alike in prose and JSON. No chat template.
+* **Tokenizer:** byte-level BPE, {vocabulary:,} tokens, single digits; names split alike in prose and JSON. No chat
+  template. Its tokens include everyday English words, also such as the lab asks about, as any tokenizer's do.
 * **Data:** synthetic pages drawn while training: records, prose, links and identifiers over pseudo-names; nothing from
-  any corpus, nothing from the lab. Role and tool tags never occur; their embeddings were not trained.
+  any corpus, nothing from the lab: none of its tasks, relations, or names. Role and tool tags never occur. Tokens that
+  never occur have random embeddings.
 * **Command:** `understudy lab pretrain --seed {seed} {budget}`
 * **Cost:** {steps} steps, {tokens:.1f} M tokens, {seconds:.0f} s on {threads} CPU threads.
 
@@ -41,7 +46,8 @@ def write_card(path: Path, record: dict[str, Any]) -> None:
         rows.append(f"| {score['distance']} | {score['n']} | " + " | ".join(f"{x:.3f}" for x in shares) + " |")
     text = CARD.format(
         millions=record["parameters"] / 1e6,
-        context=1024,
+        context=CONTEXT,
+        vocabulary=VOCAB_SIZE,
         **config["shape"],
         seed=config["seed"],
         budget=f"--steps {cost['steps']}",

@@ -25,7 +25,7 @@ class Shape:
     layers: int = 5
     heads: int = 4
     kv_heads: int = 2
-    inner: int = 384
+    inner: int = 320
     """Hidden units of each MLP."""
 
 

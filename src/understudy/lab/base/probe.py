@@ -45,12 +45,13 @@ def unseen_name(rng: Random, tokenizer: Any) -> str:
 
 
 def _records(rng: Random, name: Callable[[], str]) -> tuple[list[str], int, str, str]:
-    """JSON: the value of one key of one record among ten."""
+    """JSON: the last value of one record among ten."""
     k1, k2 = rng.sample(KEYS, 2)
     rows = [(name(), name(), name()) for _ in range(10)]
     at = rng.randrange(10)
     facts = [f'{{"of": "{x}", "{k1}": "{v}", "{k2}": "{w}"}}\n' for x, v, w in rows]
-    return facts, at, f'{{"of": "{rows[at][0]}", "{k1}": "', rows[at][1] + '"}'
+    # The record is asked for as it was stated, so that what follows the value is no matter of taste.
+    return facts, at, f'{{"of": "{rows[at][0]}", "{k1}": "{rows[at][1]}", "{k2}": "', rows[at][2] + '"}'
 
 
 def _prose(rng: Random, name: Callable[[], str]) -> tuple[list[str], int, str, str]:
