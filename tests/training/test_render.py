@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -162,5 +164,7 @@ def test_a_template_that_drops_thoughts_or_has_no_end_is_refused(tokenizer):
         Renderer(tokenizer, "{% for m in messages %}<|user|>{{ m.content.split('</think>')[-1] }}<|end|>{% endfor %}")
     with pytest.raises(InputError, match="no control token"):
         Renderer(tokenizer, "{% for m in messages %}{{ m.content }}{% endfor %}")
+    bare = copy.copy(tokenizer)  # other tests save models with this tokenizer, and thereby give it a template
+    bare.chat_template = None
     with pytest.raises(InputError, match="no chat template"):
-        Renderer(tokenizer)
+        Renderer(bare)

@@ -40,7 +40,7 @@ class SftShape(Config):
     lr: float = Field(default=2e-3, gt=0)
     """Peak learning rate (Muon for the matrices, AdamW for the rest)."""
 
-    epochs: float = Field(default=6.0, gt=0)
+    epochs: float = Field(default=4.0, gt=0)
     """Passes over the kept traces."""
 
     batch_size: int = Field(default=16, gt=0)
@@ -59,7 +59,7 @@ class GrpoShape(Config):
     lr: float = Field(default=1e-4, gt=0)
     """Learning rate."""
 
-    steps: int = Field(default=30, gt=0)
+    steps: int = Field(default=12, gt=0)
     """Batches of rollouts."""
 
     prompts: int = Field(default=16, gt=0)
@@ -87,7 +87,7 @@ class DemoConfig(Config):
     entities: int = Field(default=2100, ge=200)
     """Size of each universe."""
 
-    trace_questions: int = Field(default=500, gt=0)
+    trace_questions: int = Field(default=800, gt=0)
     """Training questions of which the teacher makes traces."""
 
     trace_kinds: tuple[Kind, ...] = tuple(Kind)
