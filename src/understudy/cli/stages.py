@@ -203,9 +203,9 @@ def evaluate(config: DemoConfig, out: Path, ledger: Ledger, reporter: Reporter) 
         reward=lambda trace, task: score(trace, task, asked.worlds[task.id]),
         guess=chance,
         curves=(
-            read_curve(out / SFT / METRICS, Trained.SFT, "SFT loss", {"training": "loss", "held out": "eval_loss"}),
-            read_curve(out / GRPO / METRICS, Trained.GRPO, "GRPO reward", {"reward": "reward"}),
-            read_curve(out / GRPO / METRICS, Trained.GRPO, "GRPO exact match", {"training": "em"}, share=True),
+            read_curve(out / SFT / METRICS, Trained.SFT, "loss", {"training": "loss", "held out": "eval_loss"}),
+            read_curve(out / GRPO / METRICS, Trained.GRPO, "reward", {"reward": "reward"}),
+            read_curve(out / GRPO / METRICS, Trained.GRPO, "exact match", {"training": "em"}, share=True),
         ),
         model=f"A Qwen3-config model of {size / 1e6:.1f} M parameters",
         simulation=Simulation(
