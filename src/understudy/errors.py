@@ -36,7 +36,7 @@ class ModelError(UnderstudyError):
 
 
 class SimulatorError(UnderstudyError):
-    """A simulated tool could not produce a valid observation. Never the policy's fault."""
+    """A tool source gave no valid observation: a simulator failed, or a search server. Never the policy's fault."""
 
 
 class ToolError(UnderstudyError):
