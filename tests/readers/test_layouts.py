@@ -132,6 +132,22 @@ def test_flashrag_names_its_split_in_the_id() -> None:
     assert (task.split, task.answers) == ("dev", ("Ann", "Anna"))
 
 
+@pytest.mark.parametrize(("layout", "row"), [("hotpotqa", HOTPOTQA), ("2wikimultihopqa", WIKI2), ("musique", MUSIQUE)])
+def test_flashrag_keeps_the_official_row_in_its_metadata(layout: str, row: dict[str, Any]) -> None:
+    official = read(layout, row)
+    beside = {key: value for key, value in row.items() if key not in ("id", "_id", "question", "answer")}
+    if "context" in row:  # FlashRAG's columns
+        titles, sentences = zip(*row["context"], strict=True)
+        beside["context"] = {"title": list(titles), "content": list(sentences)}
+        facts = list(zip(*row["supporting_facts"], strict=True))
+        beside["supporting_facts"] = {"title": list(facts[0]), "sent_id": list(facts[1])}
+    packed = {"id": "train_4", "question": row["question"], "golden_answers": list(official.answers)}
+    task = read("flashrag", packed | {"metadata": beside})
+    ours = {"id": "train_4", "split": "train", "source": ""}
+    assert task == official.model_copy(update=ours)
+    assert read("flashrag", packed | {"metadata": {}}).evidence.passages == ()
+
+
 def test_sample_and_task() -> None:
     task = read("sample", SAMPLE)
     assert (task.source, task.split, task.kind, task.hops) == ("musique", "dev", Kind.COMPOSITIONAL, 3)

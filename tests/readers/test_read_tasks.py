@@ -51,6 +51,18 @@ def test_ids_do_not_depend_on_place_and_limits_count_tasks(tmp_path: Path) -> No
     assert list(read_tasks(tmp_path / "a.jsonl", limit=0)) == []
 
 
+def test_rows_without_ids_may_repeat(tmp_path: Path) -> None:
+    first, _, second = read_tasks(write(tmp_path / "q.jsonl", lines([ROWS[0], ROWS[1], ROWS[0]])))
+    assert (first.question, f"{first.id}-3") == (second.question, second.id)
+
+
+def test_jsonl_and_csv_name_the_container_of_plain_questions(tmp_path: Path) -> None:
+    text = "question,answer,supporting_facts,context\nWho?,Ann,1,2\n"
+    (task,) = read_tasks(write(tmp_path / "questions.txt", text), "csv")
+    assert (task.question, task.answers) == ("Who?", ("Ann",))
+    assert len(list(read_tasks(write(tmp_path / "q.csv", lines(ROWS)), "jsonl"))) == 3
+
+
 def test_a_limit_stops_before_later_mistakes(tmp_path: Path) -> None:
     path = write(tmp_path / "q.jsonl", lines(ROWS) + "\nnot json")
     assert len(list(read_tasks(path, limit=3))) == 3
@@ -80,7 +92,7 @@ def test_split_and_source_come_from_the_file_where_records_do_not_say(tmp_path: 
         ("q.jsonl", lines([ROWS[0], {"question": "Who?"}]), r"q\.jsonl:2: no 'answer' \(read as plain\)"),
         ("q.jsonl", lines(ROWS) + '\n{"question', r"q\.jsonl:4: not valid JSON"),
         ("q.jsonl", "3", r"q\.jsonl:1: expected a JSON object, found int"),
-        ("q.jsonl", lines([ROWS[0], ROWS[0]]), r"q\.jsonl:2: id '\w+' is used before, at .*q\.jsonl:1"),
+        ("q.jsonl", lines([ROWS[0] | {"id": "a"}] * 2), r"q\.jsonl:2: id 'a' is used before, by record 1"),
         ("q.jsonl", "", r"q\.jsonl: no records"),
         ("q.json", json.dumps(ROWS)[:-5], r"q\.json: item 3: not valid JSON"),
         ("q.json", "[" * 100_000, r"q\.json: item 1: nested too deep"),

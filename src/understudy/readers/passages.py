@@ -1,4 +1,7 @@
-"""Passages as HotpotQA and 2WikiMultiHopQA give them: lists of pairs in the official files, columns on the Hub."""
+"""Passages as HotpotQA and 2WikiMultiHopQA give them: lists of pairs in the official files, columns on the Hub.
+
+FlashRAG's columns name the sentences ``content``.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ def context_passages(record: Record) -> tuple[Passage, ...]:
     Raises:
         ValueError: one of the two fields has neither shape.
     """
-    supporting = {title for title, _ in _pairs(record, "supporting_facts", "title", "sent_id")}
+    supporting = {title for title, _ in _pairs(record, "supporting_facts", "sent_id")}
     passages = []
-    for title, sentences in _pairs(record, "context", "title", "sentences"):
+    for title, sentences in _pairs(record, "context", "sentences", "content"):
         if not isinstance(sentences, list) or not all(isinstance(sentence, str) for sentence in sentences):
             raise ValueError("'context' must hold pairs of a title and its sentences")
         joined = " ".join(sentence.strip() for sentence in sentences if sentence.strip())
@@ -24,12 +27,16 @@ def context_passages(record: Record) -> tuple[Passage, ...]:
     return tuple(passages)
 
 
-def _pairs(record: Record, key: str, first: str, second: str) -> list[tuple[str, Any]]:
+def _pairs(record: Record, key: str, *columns: str) -> list[tuple[str, Any]]:
+    """Pairs of a title and whatever stands beside it, under the first of these ``columns`` where there are columns."""
     value = decoded(record.get(key) or [], key)
-    if isinstance(value, dict) and isinstance(value.get(first), list) and isinstance(value.get(second), list):
-        value = [list(pair) for pair in zip(value[first], value[second], strict=False)]
+    if isinstance(value, dict):
+        beside = next((value[column] for column in columns if isinstance(value.get(column), list)), None)
+        titles = value.get("title")
+        if isinstance(titles, list) and beside is not None:
+            value = [list(pair) for pair in zip(titles, beside, strict=False)]
     if not isinstance(value, list) or not all(map(_is_pair, value)):
-        raise ValueError(f"{key!r} must be a list of pairs, or an object of the lists {first!r} and {second!r}")
+        raise ValueError(f"{key!r} must be a list of pairs, or an object of the lists 'title' and {columns[0]!r}")
     return [(pair[0], pair[1]) for pair in value]
 
 

@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from io import BufferedReader, TextIOWrapper
 from itertools import chain
 from pathlib import Path
@@ -27,6 +28,15 @@ _CHUNK = 1 << 20
 _BETWEEN = re.compile(r"[\s,]*")
 
 
+class Container(StrEnum):
+    """How rows lie in a file."""
+
+    JSONL = "jsonl"
+    """An object a line, or one array."""
+    CSV = "csv"
+    """A header, then a row a line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One record and where it stands: ``file.jsonl:17`` or, in a JSON array, ``file.json: item 17``."""
@@ -35,15 +45,20 @@ class Row:
     place: str
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path, container: Container | None = None) -> Iterator[Row]:
     """The rows of a file, in order.
+
+    Args:
+        path: the file.
+        container: how rows lie in it; None goes by its name.
 
     Raises:
         InputError: the file can't be read, or a row is not an object.
     """
     try:
         with path.open("rb") as raw, _text(raw) as file:
-            yield from _rows(file, path)
+            named = Container.CSV if path.name.removesuffix(".gz").endswith(".csv") else Container.JSONL
+            yield from _csv_rows(file, path) if (container or named) is Container.CSV else _json_rows(file, path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
@@ -62,10 +77,7 @@ def _text(raw: BufferedReader) -> TextIOWrapper:
     return TextIOWrapper(cast(BinaryIO, stream), encoding="utf-8-sig", newline="")
 
 
-def _rows(file: TextIOWrapper, path: Path) -> Iterator[Row]:
-    if path.name.removesuffix(".gz").endswith(".csv"):
-        yield from _csv_rows(file, path)
-        return
+def _json_rows(file: TextIOWrapper, path: Path) -> Iterator[Row]:
     first = file.readline(MAX_ROW_CHARS)
     while first and not first.strip():
         first = file.readline(MAX_ROW_CHARS)
