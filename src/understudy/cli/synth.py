@@ -19,9 +19,11 @@ from understudy.cli.progress import Reporter
 from understudy.config import Config, load_config
 from understudy.errors import InputError, MissingExtraError, ThresholdError
 from understudy.jsonl import read_json
+from understudy.lab.teacher import ScriptedModel
 from understudy.llm.endpoint import Endpoint, EndpointSettings
+from understudy.llm.protocol import ChatModel
 from understudy.protocols import Teacher
-from understudy.readers import read_tasks
+from understudy.readers import FORMATS, read_tasks
 from understudy.synthesis.dataset import export_dataset
 from understudy.synthesis.pipeline import FREE_KEYS, Progress, Summary, SynthesisSettings, synthesise
 from understudy.synthesis.store import DATASET, FAILURES, SUMMARY, RunFolder
@@ -39,16 +41,18 @@ class TeacherKind(StrEnum):
     """Follows annotated reasoning (2WikiMultiHopQA triples, MuSiQue decompositions); needs no model."""
     ENDPOINT = "endpoint"
     """The agents on an OpenAI-compatible endpoint."""
+    SCRIPTED = "scripted"
+    """The agents on the lab's scripted model, in this process; it understands the lab's questions alone."""
 
 
 class SynthConfig(Config):
     """What ``understudy synth`` does."""
 
-    questions: Path
-    """File of questions."""
+    questions: str
+    """File of questions (JSON Lines, a JSON array or CSV, each may be gzip), or ``hf:NAME[:CONFIG][@SPLIT]``."""
 
     format: str = "auto"
-    """Its layout; ``auto`` reads it off the first record."""
+    """Their layout; ``auto`` reads it off the first record."""
 
     limit: int | None = Field(default=None, gt=0)
     """Read at most this many questions."""
@@ -70,11 +74,13 @@ class SynthConfig(Config):
 
 
 def command(
-    questions: Annotated[Path | None, typer.Option(help="File of questions (JSONL, CSV or a benchmark's own).")] = None,
+    questions: Annotated[
+        str | None, typer.Option(help="File of questions (JSONL, CSV or a benchmark's own), or hf:NAME[:CONFIG][@SPLIT].")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/synth"),
     config: Annotated[Path | None, typer.Option(help="TOML file, or a run's config.json; flags win over it.")] = None,
     teacher: Annotated[TeacherKind | None, typer.Option(help="Who makes the traces.")] = None,
-    format: Annotated[str | None, typer.Option(help="Layout of the questions.")] = None,
+    format: Annotated[str | None, typer.Option(help=f"Layout of the questions: {', '.join(FORMATS)}.")] = None,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint, up to /v1.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name there.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Tasks in work at once.")] = None,
@@ -86,7 +92,7 @@ def command(
     if not (questions or config or set_):
         raise InputError("--questions FILE is missing (or --config with a file that names them)")
     flags = {
-        "questions": questions and str(questions),
+        "questions": questions,
         "teacher": teacher and teacher.value,
         "format": format,
         "limit": limit,
@@ -127,13 +133,15 @@ async def synth(config: SynthConfig, out: Path, resume: bool = False) -> Summary
     free = [f"synthesis.{key}" for key in FREE_KEYS] + ["endpoint.concurrency"]
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(RunFolder(out))
-        if config.endpoint and config.teacher is TeacherKind.ENDPOINT:
-            model = await stack.enter_async_context(Endpoint(config.endpoint))
-            who: Teacher = AgentTeacher.on(
+        if config.teacher is TeacherKind.EVIDENCE:
+            who: Teacher = EvidenceTeacher()
+        else:
+            model: ChatModel = ScriptedModel(config.synthesis.seed)
+            if config.endpoint and config.teacher is TeacherKind.ENDPOINT:
+                model = await stack.enter_async_context(Endpoint(config.endpoint))
+            who = AgentTeacher.on(
                 model, config.form, config.facts is not FactsFrom.NONE, config.facts is FactsFrom.EVIDENCE
             )
-        else:
-            who = EvidenceTeacher()
         folder.start(config.model_dump(mode="json"), resume, free)
         stage = stack.enter_context(Reporter().stage("synthesis", len(tasks)))
 
