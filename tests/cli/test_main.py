@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import errno
-import sys
 
 import pytest
 
-from understudy.cli import main as command
 from understudy.errors import InputError, ThresholdError
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process: exit code, standard output and error."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["understudy", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            command.main()
-        said = capsys.readouterr()
-        return ended.value.code, said.out, said.err
-
-    return call
 
 
 @pytest.fixture
@@ -111,6 +95,5 @@ def test_a_defect_of_ours_is_not_hidden(run, monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr("understudy.cli.validate.validate", fail)
-    monkeypatch.setattr(sys, "argv", ["understudy", "validate", "x"])
     with pytest.raises(ZeroDivisionError):
-        command.main()
+        run("validate", "x")

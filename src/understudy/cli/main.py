@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from understudy.cli import demo, lab, synth, validate
+from understudy.cli import demo, lab, score, synth, validate
 from understudy.errors import UnderstudyError
 
 INTERRUPTED = 130
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("demo")(demo.command)
 app.command("synth")(synth.command)
 app.command("validate")(validate.command)
+app.command("score")(score.command)
 app.add_typer(lab.app, name="lab")
 
 
