@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections.abc import Iterator
 
 _FIRST = 1 << 10
 _MASK = (1 << 64) - 1
@@ -71,3 +72,23 @@ class HashMap:
 
     def _allocate(self, slots: int) -> None:
         self._keys, self._numbers = array("Q", bytes(8 * slots)), array("I", bytes(4 * slots))
+
+
+class Postings:
+    """64-bit hash → all numbers that were filed under it; 8 bytes a number beside the map."""
+
+    def __init__(self) -> None:
+        self._latest, self._numbers, self._before = HashMap(), array("I"), array("I")
+
+    def add(self, key: int, number: int) -> None:
+        """File ``number`` under ``key``."""
+        self._numbers.append(number)
+        self._before.append(self._latest.get(key) or 0)
+        self._latest[key] = len(self._numbers)
+
+    def under(self, key: int) -> Iterator[int]:
+        """The numbers under ``key``, the latest first."""
+        entry = self._latest.get(key) or 0
+        while entry:
+            yield self._numbers[entry - 1]
+            entry = self._before[entry - 1]

@@ -1,7 +1,7 @@
 """Tasks that give their answer away, and calls made twice."""
 
 from handmade import BORN, DIRECTOR, TASK, TOOLSET, contract, trace
-from understudy.checks.leak import leaking_tools, one_call_oracles, oracle_share
+from understudy.checks.leak import Oracles, leaking_tools, one_call_oracles
 from understudy.checks.repetition import repeated
 
 ORACLE = ("get_birth", {"film": "Night Tide"}, {"born": "6 March 1926"})
@@ -44,11 +44,15 @@ def test_a_question_that_names_its_bridge_is_an_oracle_but_following_it_is_no_sh
 def test_one_hop_and_unknown_hops_have_no_oracle():
     for hops in (1, None):
         assert one_call_oracles(trace(ORACLE), TASK.model_copy(update={"hops": hops})) == []
+    assert one_call_oracles(trace(ORACLE), TASK.model_copy(update={"hops": None}), assumed_hops=2) == ["get_birth"]
 
 
 def test_share_over_tasks():
-    share = oracle_share([(trace(ORACLE), TASK), (trace(DIRECTOR, BORN), TASK)])
-    assert (share.value, share.n) == (0.5, 2)
+    oracles, single = Oracles(), TASK.model_copy(update={"hops": 1})
+    unknown = TASK.model_copy(update={"hops": None})
+    for task, made in ((TASK, ORACLE), (TASK, DIRECTOR), (unknown, ORACLE), (single, ORACLE)):
+        oracles.add(trace(made), task)
+    assert (oracles.share.n, oracles.found) == (3, 2)
 
 
 def test_repeated_calls_are_found_up_to_key_order_case_and_space():

@@ -11,7 +11,6 @@ from understudy.grammar import fault
 from understudy.readers import read_tasks
 from understudy.rollout import Limits, rollout
 from understudy.synthesis.audit import AuditSettings, Reason, audit
-from understudy.synthesis.dedupe import Duplicates
 from understudy.task import Fact, Task
 from understudy.teachers.evidence import EvidenceTeacher
 from understudy.trace import Fault, Source, Status, Stop
@@ -105,13 +104,6 @@ def test_the_share_of_recovered_traces_is_drawn_by_task():
 def test_the_audit_is_total_and_pure(made):
     task = Task(id="t", question="Who?", answers=("x",), hops=2)
     assert audit(made, task, WORLD) == audit(made, task, WORLD)
-
-
-def test_duplicates_are_found_up_to_normalisation_in_the_given_order():
-    seen = Duplicates()
-    asked = ["Who made it?", "Who is who?", "who  made IT", "Who made the it"]
-    found = [seen.earlier(Task(id=f"{n}", question=question, answers=("x",))) for n, question in enumerate(asked)]
-    assert found == [None, None, "0", "0"]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ Answers that the question names (comparisons) and yes or no can't leak in this s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from understudy.checks.grounding import CLOSED, contract_texts
 from understudy.checks.text import Seen, dates, fold, texts, words
@@ -32,19 +33,19 @@ def leaking_tools(task: Task, toolset: Sequence[ToolContract]) -> list[str]:
     return leaking
 
 
-def one_call_oracles(trace: Trace, task: Task, shortcut: bool = False) -> list[str]:
+def one_call_oracles(trace: Trace, task: Task, assumed_hops: int = 1, shortcut: bool = False) -> list[str]:
     """Names of look-ups that gave the answer to a question of two or more hops from nothing but the question.
-
-    A task whose number of hops is unknown may be of one hop, where this is how it should be; it has none.
 
     Args:
         trace: whose calls are looked at.
         task: the accepted answers.
+        assumed_hops: of a task that doesn't say. Where it may be one, finding the answer by one call is how it should
+            be.
         shortcut: only calls with an argument that no earlier look-up gave. Some questions name what their first hop
             asks for ("the performer of Imagine (John Lennon song)"); a trace that looked it up all the same took no
             shortcut.
     """
-    if (task.hops or 0) < 2 or not (answers := _telling(task)):
+    if (task.hops or assumed_hops) < 2 or not (answers := _telling(task)):
         return []
     question, earlier = Seen(), Seen()
     question.add(task.question)
@@ -63,10 +64,27 @@ def one_call_oracles(trace: Trace, task: Task, shortcut: bool = False) -> list[s
     return oracles
 
 
-def oracle_share(pairs: Iterable[tuple[Trace, Task]]) -> Metric:
-    """The share of tasks whose trace had the answer by one call from nothing but the question."""
-    found = [bool(one_call_oracles(trace, task)) for trace, task in pairs]
-    return proportion(sum(found), len(found))
+@dataclass(slots=True)
+class Oracles:
+    """Counts the tasks whose trace had the answer by one call from nothing but the question.
+
+    Questions of one hop are left out. Those whose number of hops is unknown are counted: of what share of them one call
+    is enough is worth knowing.
+    """
+
+    tasks: int = 0
+    found: int = 0
+
+    def add(self, trace: Trace, task: Task) -> None:
+        """Count a task by its trace."""
+        if task.hops != 1:
+            self.tasks += 1
+            self.found += bool(one_call_oracles(trace, task, assumed_hops=2))
+
+    @property
+    def share(self) -> Metric:
+        """The share so far."""
+        return proportion(self.found, self.tasks)
 
 
 def _telling(task: Task) -> list[str]:

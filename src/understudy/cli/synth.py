@@ -158,6 +158,8 @@ def show(folder: RunFolder) -> None:
     figures = (summary.tasks, summary.kept, summary.rejected, summary.failed)
     table.add_row(*map(str, figures), f"{summary.seconds:.1f}", f"{summary.traces_per_second:.0f}")
     Console().print(table)
+    if summary.one_call.n:
+        typer.echo(f"  one call gives the answer: {summary.one_call.value:.1%} of {summary.one_call.n} tasks")
     for reason, count in sorted(summary.reasons.items(), key=lambda item: -item[1]):
         typer.echo(f"  rejected: {count} × {reason}")
     failures = Counter(f"{failure['class']}: {failure['message']}" for failure in folder.records(FAILURES))

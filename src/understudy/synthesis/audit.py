@@ -58,6 +58,10 @@ class Reason(StrEnum):
     """The trace recovers from an error, and its task is outside of the share of those that is kept."""
     DUPLICATE = "duplicate"
     """An earlier task asks the same question; no rollout was made."""
+    NEAR_DUPLICATE = "near_duplicate"
+    """An earlier task with the same answer asks nearly the same question; no rollout was made."""
+    CONTAMINATED = "contaminated"
+    """A dev or test row of a benchmark asks it; no rollout was made."""
 
 
 class AuditSettings(Config):
@@ -68,6 +72,18 @@ class AuditSettings(Config):
 
     share_recovered: float = Field(default=1.0, ge=0, le=1)
     """Share of traces with refused calls or tool errors that is kept; drawn by task id, whatever the order."""
+
+    assumed_hops: int = Field(default=1, gt=0)
+    """Hops of a question that doesn't say. From 2 on, ``one_call`` judges traces of such questions too."""
+
+    similarity: float = Field(default=0.8, gt=0, le=1)
+    """Share of common words (Jaccard) from which on two questions with one answer are near-duplicates; 1: never."""
+
+    benchmarks: tuple[str, ...] = ()
+    """Files or folders of benchmark rows, or ``hf:NAME[:CONFIG][@SPLIT]``; no task may ask their dev and test rows."""
+
+    overlap: float = Field(default=0.7, gt=0, le=1)
+    """Share of a benchmark question's runs of five words from which on a task with its answer repeats it."""
 
     ignore: tuple[Reason, ...] = ()
     """Reasons that do not count."""
@@ -110,7 +126,7 @@ def _findings(trace: Trace, task: Task, world: World, settings: AuditSettings) -
             yield Reason.RECOVERED, f"outside of the share of {settings.share_recovered:g}"
     for name in leaking_tools(task, trace.toolset):
         yield Reason.LEAK, f"the text of {name} says the answer"
-    for name in one_call_oracles(trace, task, shortcut=True):
+    for name in one_call_oracles(trace, task, settings.assumed_hops, shortcut=True):
         yield Reason.ONE_CALL, f"{name} gives the answer from nothing but the question"
     if (length := characters(trace)) > settings.max_characters:
         yield Reason.OVER_LONG, f"{length} characters; at most {settings.max_characters}"

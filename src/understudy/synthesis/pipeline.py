@@ -16,12 +16,13 @@ from pydantic import Field
 from understudy.config import Config
 from understudy.errors import MissingExtraError, ThresholdError
 from understudy.jsonl import write_json
+from understudy.metric import Metric
 from understudy.noun import Noun
 from understudy.protocols import Teacher
 from understudy.rollout import Limits, rollout
 from understudy.seed import derive_seed
-from understudy.synthesis.audit import AuditSettings, Finding, Reason, audit
-from understudy.synthesis.dedupe import Duplicates
+from understudy.synthesis.audit import AuditSettings, audit
+from understudy.synthesis.screen import Screen
 from understudy.synthesis.store import FAILURES, REJECTED, SUMMARY, TRACES, RunFolder
 from understudy.task import Task
 from understudy.trace import Stop, Trace
@@ -55,7 +56,10 @@ FREE_KEYS = ("concurrency", "max_failed")
 
 
 class Summary(Noun):
-    """``summary.json``: outcomes of the whole run, and how long this process worked on it."""
+    """``summary.json``: outcomes of the whole run, and how long this process worked on it.
+
+    ``one_call`` is the share of tasks whose answer one call gave from nothing but the question; not of one-hop tasks.
+    """
 
     teacher: str
     tasks: int
@@ -63,6 +67,7 @@ class Summary(Noun):
     rejected: int
     failed: int
     reasons: dict[str, int]
+    one_call: Metric
     seconds: float
     traces_per_second: float
 
@@ -107,18 +112,18 @@ async def synthesise(
         ThresholdError: more tasks failed than ``max_failed`` allows; everything is written.
     """
     started = time.perf_counter()
-    source, duplicates = iter(tasks), Duplicates()
+    source, screen = iter(tasks), Screen(settings.audit)
     total = len(tasks) if isinstance(tasks, Sized) else None
     fresh = 0
 
     async def work() -> None:
         nonlocal fresh
         for task in source:  # all workers take from the same iterator
-            first = duplicates.earlier(task)
-            if folder.is_done(task.id):
+            refusal = screen.refusal(task)
+            if not folder.take(task):
                 continue
-            if first is not None:
-                folder.reject(task, [Finding(Reason.DUPLICATE, f"asks the same as {first}")])
+            if refusal is not None:
+                folder.reject(task, [refusal])
             else:
                 _record(folder, task, await _attempt(task, teacher, settings), settings)
             fresh += 1
@@ -141,6 +146,7 @@ async def synthesise(
         rejected=rejected,
         failed=failed,
         reasons=dict(sorted(folder.reasons.items())),
+        one_call=folder.oracles.share,
         seconds=round(seconds, 3),
         traces_per_second=round(fresh / seconds, 3) if fresh else 0.0,
     )

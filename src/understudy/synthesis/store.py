@@ -5,7 +5,8 @@ after its task, tools, toolset and world lie on the disk, so what counts as done
 a kill, a power cut or a full disk is owed again, and what was half done is dropped when the run is resumed. To have
 failed tasks tried again, delete ``failures.jsonl`` and resume.
 
-Records lie in order of arrival; ``RunFolder.records`` gives them sorted, which does not depend on it.
+Tasks lie in the order of the questions, and are written when they are taken up. All other records lie in order of
+arrival; ``RunFolder.records`` gives them sorted, which does not depend on it.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-import orjson
-
+from understudy.checks.leak import Oracles
 from understudy.contract import ToolContract
 from understudy.errors import InputError
+from understudy.hashes import HashMap, hash64
 from understudy.jsonl import JsonlWriter, read_jsonl
 from understudy.synthesis.audit import Finding
 from understudy.synthesis.library import Library
+from understudy.synthesis.records import Ended, joined, rejection, sorted_records
 from understudy.synthesis.resume import claim_config, lock, prune
+from understudy.synthesis.staging import clear, finish
 from understudy.task import Task
 from understudy.trace import Trace
 from understudy.world import World
@@ -57,13 +60,15 @@ class RunFolder:
         path: the folder.
         counts: outcomes so far by file name, those of earlier runs included.
         reasons: rejections so far by reason.
+        oracles: of how many tasks so far one call gave the answer.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
-        self._done: set[str] = set()
+        self.oracles = Oracles()
+        self._listed, self._done = HashMap(), HashMap()
         self._writers: dict[str, JsonlWriter] = {}
         self._pending: list[tuple[str, dict[str, Any]]] = []
         self._synced = 0.0
@@ -84,9 +89,12 @@ class RunFolder:
         """
         self._lock = lock(self.path)
         try:
+            clear(self.path)
             results = [self.path / name for name in (*FILES, SUMMARY)]
             claim_config(self.path / CONFIG, config, resume, results, free)
             self._drop_unfinished()
+            for ended in self.ended() if self._done else ():
+                self._count_trace(ended.task, ended.trace)
             # Several files make one record, so the folder decides when to sync, not the writers.
             self._writers = {name: JsonlWriter(self.path / name, sync_every=sys.maxsize) for name in FILES}
         except BaseException:
@@ -94,13 +102,18 @@ class RunFolder:
             raise
         self._synced = time.monotonic()
 
-    def is_done(self, task_id: str) -> bool:
-        """Whether the task has its outcome."""
-        return task_id in self._done
+    def take(self, task: Task) -> bool:
+        """Note a task down, in the order of the questions, and say whether it is owed its outcome."""
+        key = hash64(task.id)
+        if key not in self._listed:
+            self._listed[key] = 1
+            self._writers[TASKS].write(task.model_dump(mode="json"))
+        return key not in self._done
 
     def keep(self, task: Task, world: World, trace: Trace) -> None:
-        """Record a trace that passed the audit."""
-        self._write_prepared(task, world, trace)
+        """Record a trace that passed the audit, of a task that was taken."""
+        self._write_prepared(world, trace)
+        self._count_trace(task, trace)
         self._commit(TRACES, trace.model_dump(mode="json"))
 
     def reject(
@@ -108,20 +121,12 @@ class RunFolder:
     ) -> None:
         """Record a trace that did not pass, or a task that was refused without making one."""
         if world and trace:
-            self._write_prepared(task, world, trace)
-        else:
-            self._writers[TASKS].write(task.model_dump(mode="json"))
-        record = {
-            "task_id": task.id,
-            "reasons": list(dict.fromkeys(finding.reason.value for finding in findings)),
-            "details": [f"{finding.reason}: {finding.detail}" for finding in findings],
-            "trace": trace.model_dump(mode="json") if trace else None,
-        }
-        self._commit(REJECTED, record)
+            self._write_prepared(world, trace)
+            self._count_trace(task, trace)
+        self._commit(REJECTED, rejection(task.id, findings, trace.model_dump(mode="json") if trace else None))
 
     def fail(self, task: Task, kind: str, message: str, attempts: int) -> None:
         """Record a task for which no trace could be made: the class of the error, its first line, and the attempts."""
-        self._writers[TASKS].write(task.model_dump(mode="json"))
         first = next(iter(message.splitlines()), "")[:500]
         self._commit(FAILURES, {"task_id": task.id, "class": kind, "message": first, "attempts": attempts})
 
@@ -190,20 +195,28 @@ class RunFolder:
 
     def records(self, name: str) -> Iterator[dict[str, Any]]:
         """Records of one outcome file sorted by task id, one in memory at a time; none if the file is missing."""
-        path = self.path / name
-        if not path.exists():
-            return
-        ids = [record["task_id"] for record in read_jsonl(path)]
-        with path.open("rb") as file:
-            starts = []
-            for line in iter(file.readline, b""):
-                if line.strip():
-                    starts.append(file.tell() - len(line))
-            for _, start in sorted(zip(ids, starts, strict=False)):  # a torn last line has no id
-                file.seek(start)
-                yield orjson.loads(file.readline())
+        finish(self.path)
+        return sorted_records(self.path / name)
+
+    def ended(self) -> Iterator[Ended]:
+        """Every task that has its outcome, sorted by id, one in memory at a time.
+
+        Raises:
+            InputError: a file is damaged.
+        """
+        finish(self.path)
+        for records in joined(self.path, (WORLDS, *OUTCOMES), TASKS):
+            name = next((name for name in OUTCOMES if name in records), None)
+            if name is None:  # still owed
+                continue
+            try:
+                yield Ended(records[TASKS], name, records[name], records.get(WORLDS))
+            except KeyError:
+                task_id = records[name]["task_id"]
+                raise InputError(f"{self.path}: damaged, task {task_id!r} of {name} is not in {TASKS}") from None
 
     def _read(self, name: str) -> Iterator[dict[str, Any]]:
+        finish(self.path)
         path = self.path / name
         return read_jsonl(path) if path.exists() else iter(())
 
@@ -222,22 +235,22 @@ class RunFolder:
             prune(self.path / name, complete)
             for record in self._read(name):
                 self._count(name, record)
-        prune(self.path / TASKS, lambda record: record["id"] in self._done)
-        prune(self.path / TOOLSETS, lambda record: record["task_id"] in self._done)
-        prune(self.path / WORLDS, lambda record: record["task_id"] in self._done)
+        for task_id in listed:
+            self._listed[hash64(task_id)] = 1
+        for name in (TOOLSETS, WORLDS):
+            prune(self.path / name, lambda record: hash64(record["task_id"]) in self._done)
         used = {name for record in self._read(TOOLSETS) for name in record["tools"]}
         prune(self.path / TOOLS, lambda record: record["id"] in used)
         self._library = Library(used)
 
-    def _write_prepared(self, task: Task, world: World, trace: Trace) -> None:
-        self._writers[TASKS].write(task.model_dump(mode="json"))
+    def _write_prepared(self, world: World, trace: Trace) -> None:
         ids = []
         for contract in trace.toolset:
             identifier, new = self._library.add(contract)
             ids.append(identifier)
             if new:
                 self._writers[TOOLS].write({"id": identifier, **contract.model_dump(mode="json")})
-        self._writers[TOOLSETS].write({"task_id": task.id, "tools": ids})
+        self._writers[TOOLSETS].write({"task_id": trace.task_id, "tools": ids})
         self._writers[WORLDS].write(world.to_record())
 
     def _commit(self, name: str, record: dict[str, Any]) -> None:
@@ -246,8 +259,12 @@ class RunFolder:
         if len(self._pending) >= SYNC_RECORDS or time.monotonic() - self._synced >= SYNC_SECONDS:
             self.flush()
 
+    def _count_trace(self, task: Task, trace: Trace | None) -> None:
+        if trace:
+            self.oracles.add(trace, task)
+
     def _count(self, name: str, record: dict[str, Any]) -> None:
-        self._done.add(record["task_id"])
+        self._done[hash64(record["task_id"])] = 1
         self.counts[name] += 1
         self.reasons.update(record.get("reasons", ()))
 
