@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from understudy.cli import demo, lab, score, synth, validate
+from understudy.cli import demo, index, lab, score, synth, validate
 from understudy.errors import UnderstudyError
 
 INTERRUPTED = 130
@@ -23,6 +23,7 @@ app.command("demo")(demo.command)
 app.command("synth")(synth.command)
 app.command("validate")(validate.command)
 app.command("score")(score.command)
+app.command("index")(index.command)
 app.add_typer(lab.app, name="lab")
 
 

@@ -1,4 +1,4 @@
-"""Rows of a question file, whatever its container: JSON Lines, one JSON array, or CSV with a header; each may be gzip.
+"""Rows of a file, whatever its container: JSON Lines, one JSON array, CSV or TSV with a header; each may be gzip.
 
 Every row comes with its place in the file, so that whoever reads on can say where a mistake is. Files are streamed:
 the official arrays have hundreds of megabytes.
@@ -35,6 +35,8 @@ class Container(StrEnum):
     """An object a line, or one array."""
     CSV = "csv"
     """A header, then a row a line."""
+    TSV = "tsv"
+    """CSV with tabs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ def read_rows(path: Path, container: Container | None = None) -> Iterator[Row]:
     """
     try:
         with path.open("rb") as raw, _text(raw) as file:
-            named = Container.CSV if path.name.removesuffix(".gz").endswith(".csv") else Container.JSONL
-            yield from _csv_rows(file, path) if (container or named) is Container.CSV else _json_rows(file, path)
+            container = container or _named(path)
+            yield from _json_rows(file, path) if container is Container.JSONL else _csv_rows(file, path, container)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
@@ -66,9 +68,14 @@ def read_rows(path: Path, container: Container | None = None) -> Iterator[Row]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: damaged gzip file ({error})") from None
     except csv.Error as error:
-        raise InputError(f"{path}: not valid CSV ({error})") from None
+        raise InputError(f"{path}: not valid CSV or TSV ({error})") from None
     except OSError as error:
         raise InputError(f"{path}: can't read ({(error.strerror or str(error)).lower()})") from None
+
+
+def _named(path: Path) -> Container:
+    suffix = Path(path.name.removesuffix(".gz")).suffix[1:]
+    return Container(suffix) if suffix in set(Container) else Container.JSONL
 
 
 def _text(raw: BufferedReader) -> TextIOWrapper:
@@ -122,8 +129,8 @@ def _array_rows(start: str, file: TextIOWrapper, path: Path) -> Iterator[Row]:
         yield _object(value, place)
 
 
-def _csv_rows(file: TextIOWrapper, path: Path) -> Iterator[Row]:
-    reader = csv.DictReader(file, strict=True)
+def _csv_rows(file: TextIOWrapper, path: Path, container: Container) -> Iterator[Row]:
+    reader = csv.DictReader(file, strict=True, delimiter="\t" if container is Container.TSV else ",")
     for value in reader:
         place = f"{path}:{reader.line_num}"
         if None in value:

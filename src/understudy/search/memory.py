@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
+import numpy as np
+
 from understudy.errors import InputError
+from understudy.search.identity import Identity
+from understudy.search.ranking import CANDIDATES, K1, B, Candidate, best, query_words, searchable, words
 from understudy.search.retriever import DEFAULT_K, Hit
 from understudy.task import Passage
 
@@ -25,40 +28,32 @@ class MemoryIndex:
         """Index passages. Equal passages in equal order give an index of the same name.
 
         Raises:
-            InputError: there are no passages.
+            InputError: there are no passages, or none with words.
         """
         import bm25s  # takes a moment to import, and only searches need it
 
-        kept = list(passages)
-        if not kept:
-            raise InputError("search: no passages to index")
-        bm25 = bm25s.BM25(k1=1.2, b=0.75)
-        bm25.index(_tokens([f"{passage.title} {passage.text}" for passage in kept]), show_progress=False)
-        digest = hashlib.sha256()
-        for passage in kept:
-            digest.update(f"{passage.title}\0{passage.text}\0".encode())
-        return cls(kept, bm25, f"bm25-memory:{len(kept)}:{digest.hexdigest()[:8]}")
+        kept: list[Passage] = []
+        ids: list[list[int]] = []
+        vocabulary: dict[str, int] = {}  # numbers take a tenth of the memory of the words themselves
+        identity = Identity()
+        for passage in passages:
+            kept.append(passage)
+            identity.add(passage)
+            ids.append([vocabulary.setdefault(word, len(vocabulary)) for word in words(searchable(passage))])
+        if not vocabulary:
+            raise InputError("search: no passages with words to index")
+        bm25 = bm25s.BM25(k1=K1, b=B)
+        bm25.index(bm25s.tokenization.Tokenized(ids, vocabulary), show_progress=False)
+        return cls(kept, bm25, f"bm25-memory:{identity}")
 
     async def search(self, queries: Sequence[str], k: int = DEFAULT_K) -> list[list[Hit]]:
         """At most ``k`` hits for each query, best first; none where no word matches."""
-        return await asyncio.to_thread(self._search, queries, k)
+        return await asyncio.to_thread(lambda: [self._search(query, k) for query in queries])
 
-    def _search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        rows, scores = self._bm25.retrieve(
-            _tokens(list(queries)), k=min(k, len(self.passages)), show_progress=False, n_threads=0
-        )
-        return [
-            [
-                Hit(passage=self.passages[row], score=float(score))
-                for row, score in zip(*found, strict=True)
-                if score > 0
-            ]
-            for found in zip(rows, scores, strict=True)
-        ]
-
-
-def _tokens(texts: list[str]) -> Any:
-    import bm25s
-
-    words = r"(?u)\w+"
-    return bm25s.tokenize(texts, token_pattern=words, stopwords=[], return_ids=False, show_progress=False)
+    def _search(self, query: str, k: int) -> list[Hit]:
+        scores = self._bm25.get_scores_from_ids(self._bm25.get_tokens_ids(query_words(query)))
+        rows = np.flatnonzero(scores)  # most passages have no word of the query
+        if len(rows) > (limit := max(k, CANDIDATES)):
+            rows = rows[np.argpartition(scores[rows], -limit)[-limit:]]
+        candidates = (Candidate(row, float(scores[row]), self.passages[row]) for row in rows.tolist())
+        return best(query, candidates, k)
