@@ -28,7 +28,7 @@ class Fact(Noun):
 
 
 class Passage(Noun):
-    """A document. ``supporting`` marks those that annotators needed for the answer."""
+    """A document; the text is empty where a set tells titles only. ``supporting``: annotators needed it to answer."""
 
     title: str
     text: str

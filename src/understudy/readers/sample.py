@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from understudy.readers.layout import Layout, Record, optional_text, text, text_list
-from understudy.task import Kind, Task
+from understudy.task import Evidence, Kind, Passage, Task
 
 _KINDS = {
     "bridge": Kind.BRIDGE,
@@ -23,6 +23,7 @@ def _to_task(record: Record) -> Task:
     if hops is not None and not isinstance(hops, int):
         raise ValueError(f"'hops' must be a whole number, found {type(hops).__name__}")
     source = text(record, "dataset")
+    titles = text_list(record, "supporting") if record.get("supporting") else ()
     # MuSiQue names the shape of its reasoning graph, such as 3hop1.
     known = Kind.COMPOSITIONAL if source == "musique" and kind else _KINDS.get(kind)
     return Task(
@@ -31,6 +32,7 @@ def _to_task(record: Record) -> Task:
         answers=text_list(record, "answers"),
         kind=known,
         hops=hops,
+        evidence=Evidence(passages=tuple(Passage(title=title, text="", supporting=True) for title in titles)),
         split=optional_text(record, "split"),
         source=source,
     )
