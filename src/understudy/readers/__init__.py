@@ -37,7 +37,9 @@ FORMATS = ("auto", *LAYOUTS, *Container)
 _SPLITS = {"train": "train", "dev": "dev", "validation": "dev", "test": "test"}
 
 
-def read_tasks(questions: Path | str, format: str = "auto", limit: int | None = None) -> Iterator[Task]:
+def read_tasks(
+    questions: Path | str, format: str = "auto", limit: int | None = None, revision: str = ""
+) -> Iterator[Task]:
     """Read a question file, or a data set of the Hugging Face Hub.
 
     Args:
@@ -45,6 +47,7 @@ def read_tasks(questions: Path | str, format: str = "auto", limit: int | None = 
             also be a local folder that the ``datasets`` library loads.
         format: one of ``FORMATS``; ``auto`` recognises the layout by the first record.
         limit: at most this many tasks; None for all.
+        revision: branch, tag or commit of a data set of the Hub; empty for the newest.
 
     Returns:
         The tasks in file order, one at a time. Ids are made from question and answers where the file has none; split
@@ -57,13 +60,13 @@ def read_tasks(questions: Path | str, format: str = "auto", limit: int | None = 
     """
     if format not in FORMATS:
         raise InputError(f"unknown format {format!r}; formats: {', '.join(FORMATS)}")
-    return islice(_tasks(str(questions), format), limit)
+    return islice(_tasks(str(questions), format, revision), limit)
 
 
-def _tasks(name: str, format: str) -> Iterator[Task]:
+def _tasks(name: str, format: str, revision: str) -> Iterator[Task]:
     container = Container(format) if format in set(Container) else None
     layout = PLAIN if container else LAYOUTS.get(format)
-    rows = read_hub_rows(name) if name.startswith(PREFIX) else read_rows(Path(name), container)
+    rows = read_hub_rows(name, revision) if name.startswith(PREFIX) else read_rows(Path(name), container)
     source, split = _named(name, {rule.value: rule.value for rule in Rule}), _named(name, _SPLITS)
     known = HashMap()
     for number, row in enumerate(rows, 1):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from understudy.errors import InputError, needs_extra
@@ -16,8 +17,12 @@ from understudy.readers.rows import Row
 PREFIX = "hf:"
 
 
-def read_hub_rows(name: str) -> Iterator[Row]:
+def read_hub_rows(name: str, revision: str = "") -> Iterator[Row]:
     """The rows of ``hf:NAME[:CONFIG][@SPLIT]``, in order. CONFIG and SPLIT may be left out where there is only one.
+
+    Args:
+        name: of the data set.
+        revision: its branch, tag or commit; empty for the newest.
 
     Raises:
         InputError: there is no such data set, configuration or split, or it can't be reached.
@@ -25,16 +30,41 @@ def read_hub_rows(name: str) -> Iterator[Row]:
     """
     with needs_extra("eval"):
         datasets = importlib.import_module("datasets")
-    body, _, split = name.removeprefix(PREFIX).partition("@")
-    path, _, config = body.partition(":")
-    if not path:
-        raise InputError(f"{name}: expected hf:NAME[:CONFIG][@SPLIT]")
+    path, config, split = _parts(name)
     try:
-        loaded = datasets.load_dataset(path, config or None, split=split or None, streaming=True)
+        loaded = datasets.load_dataset(
+            path, config or None, split=split or None, revision=revision or None, streaming=True
+        )
         for number, row in enumerate(loaded if split else _only_split(loaded, name), 1):
             yield Row(_without_empty(row), f"{name}: row {number}")
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise InputError(f"{name}: {_first_line(error)}") from None
+
+
+def commit(name: str, revision: str = "") -> str:
+    """The commit that a revision of a data set is now; empty for a local folder, which has none.
+
+    Raises:
+        InputError: there is no such data set or revision, or the Hub can't be reached.
+        MissingExtraError: ``datasets`` is not installed.
+    """
+    with needs_extra("eval"):
+        hub = importlib.import_module("huggingface_hub")
+    path, _, _ = _parts(name)
+    if Path(path).exists():
+        return ""
+    try:
+        return str(hub.HfApi().dataset_info(path, revision=revision or None).sha)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{name}: {_first_line(error)}") from None
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    body, _, split = name.removeprefix(PREFIX).partition("@")
+    path, _, config = body.partition(":")
+    if not path:
+        raise InputError(f"{name}: expected hf:NAME[:CONFIG][@SPLIT]")
+    return path, config, split
 
 
 def _only_split(splits: dict[str, Any], name: str) -> Any:
