@@ -7,7 +7,7 @@ results and re-runs them.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -26,18 +26,21 @@ class Config(BaseModel):
 C = TypeVar("C", bound=Config)
 
 
-def load_config(kind: type[C], path: Path | None = None, overrides: Sequence[str] = ()) -> C:
+def load_config(
+    kind: type[C], path: Path | None = None, overrides: Sequence[str] = (), start: Mapping[str, Any] | None = None
+) -> C:
     """Read a configuration.
 
     Args:
         kind: which configuration.
         path: a TOML file, or the ``config.json`` of an earlier run; None starts from the defaults.
         overrides: ``key=value`` with dots for tables. A value is TOML if it parses as TOML, else text.
+        start: values to start from where there is no file.
 
     Raises:
         InputError: the file is missing or can't be read, a key is unknown, or a value is bad.
     """
-    values = read_table(path) if path else {}
+    values = read_table(path) if path else dict(start or {})
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key.strip():

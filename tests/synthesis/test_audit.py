@@ -59,6 +59,13 @@ def test_each_reason_alone(reason, made):
     assert reasons(made, ignore=[reason]) == set()
 
 
+def test_one_call_counts_for_unknown_hops_if_they_are_assumed_to_be_several():
+    made, unknown = trace(ORACLE, toolset=(contract("get_born", "film"),)), TASK.model_copy(update={"hops": None})
+    assert reasons(made, unknown) == set()
+    assert reasons(made, unknown, assumed_hops=2) == {"one_call"}
+    assert reasons(made, TASK.model_copy(update={"hops": 1}), assumed_hops=2) == set()
+
+
 def test_a_simulator_failure_is_named_beside_what_follows_from_it():
     made = trace(DIRECTOR, BROKEN, answer=None, stop=Stop.SIMULATOR_FAILURE)
     assert reasons(made) == {"simulator_failure", "unfinished"}

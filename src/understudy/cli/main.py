@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from understudy.cli import demo, index, lab, score, synth, validate
+from understudy.cli import audit, demo, index, lab, score, synth, validate
 from understudy.errors import UnderstudyError
 
 INTERRUPTED = 130
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.command)
 app.command("synth")(synth.command)
+app.command("audit")(audit.command)
 app.command("validate")(validate.command)
 app.command("score")(score.command)
 app.command("index")(index.command)

@@ -26,7 +26,7 @@ from understudy.protocols import Teacher
 from understudy.readers import FORMATS, read_tasks
 from understudy.synthesis.dataset import export_dataset
 from understudy.synthesis.pipeline import FREE_KEYS, Progress, Summary, SynthesisSettings, synthesise
-from understudy.synthesis.store import DATASET, FAILURES, SUMMARY, RunFolder
+from understudy.synthesis.store import CONFIG, DATASET, FAILURES, SUMMARY, RunFolder
 from understudy.synthesis.teacher import AgentTeacher
 from understudy.teachers.evidence import EvidenceTeacher
 from understudy.world import FactsFrom
@@ -68,6 +68,9 @@ class SynthConfig(Config):
 
     facts: FactsFrom = FactsFrom.EVIDENCE
     """``evidence`` where a task has it, else drafted; ``drafted`` from the question alone; ``none``."""
+
+    licence: str = Field(default="other", pattern=r"[a-z0-9][a-z0-9.-]*")
+    """Licence of the data set, by its identifier on the Hub (``cc-by-sa-4.0``); it follows from the questions'."""
 
     synthesis: SynthesisSettings = SynthesisSettings()
     """Seeds, concurrency, limits and audit."""
@@ -111,10 +114,7 @@ def command(
     folder = RunFolder(out)
     show(folder)
     try:
-        export_dataset(folder)
-    except MissingExtraError as error:
-        # Who has only an endpoint installs no data set library; the traces are complete without.
-        typer.echo(f"{out / DATASET} is not written: {error}, and the same command with --resume", err=True)
+        publish(folder)
     finally:
         if exceeded:
             raise exceeded
@@ -130,7 +130,7 @@ async def synth(config: SynthConfig, out: Path, resume: bool = False) -> Summary
     if config.teacher is TeacherKind.ENDPOINT and config.endpoint is None:
         raise InputError("teacher = endpoint needs --base-url and --model (or an [endpoint] table)")
     tasks = list(read_tasks(config.questions, config.format, config.limit))
-    free = [f"synthesis.{key}" for key in FREE_KEYS] + ["endpoint.concurrency"]
+    free = [f"synthesis.{key}" for key in FREE_KEYS] + ["endpoint.concurrency", "licence"]
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(RunFolder(out))
         if config.teacher is TeacherKind.EVIDENCE:
@@ -167,6 +167,16 @@ def show(folder: RunFolder) -> None:
         typer.echo(f"  failed: {count} × {failure}")
     if len(failures) > MAX_FAILURES:
         typer.echo(f"  … and {len(failures) - MAX_FAILURES} other failures; see {folder.path / FAILURES}")
+
+
+def publish(folder: RunFolder) -> None:
+    """Write the data set of a run, under the licence that its configuration states."""
+    licence = read_json(folder.path / CONFIG).get("licence", SynthConfig.model_fields["licence"].default)
+    try:
+        export_dataset(folder, licence=licence)
+    except MissingExtraError as error:
+        # Who has only an endpoint installs no data set library; the traces are complete without.
+        typer.echo(f"{folder.path / DATASET} is not written: {error}, and the same command with --resume", err=True)
 
 
 def _toml(value: object) -> str:

@@ -33,6 +33,11 @@ class Ended:
         return Task(**self.task_record)
 
     @property
+    def question(self) -> Task:
+        """The task without its evidence, which is most of it."""
+        return Task(**self.task_record | {"evidence": {}})
+
+    @property
     def trace(self) -> Trace | None:
         """Its trace, kept or rejected; None if none was made."""
         content = self.record if "steps" in self.record else self.record.get("trace")

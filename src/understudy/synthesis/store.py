@@ -94,7 +94,7 @@ class RunFolder:
             claim_config(self.path / CONFIG, config, resume, results, free)
             self._drop_unfinished()
             for ended in self.ended() if self._done else ():
-                self._count_trace(ended.task, ended.trace)
+                self._count_trace(ended.question, ended.trace)
             # Several files make one record, so the folder decides when to sync, not the writers.
             self._writers = {name: JsonlWriter(self.path / name, sync_every=sys.maxsize) for name in FILES}
         except BaseException:
