@@ -1,4 +1,4 @@
-"""The ToolMaker: from a question alone to the contracts offered for it.
+"""The ToolMaker: from a question alone to the contracts offered for it, new ones or those of a library.
 
 It never sees an answer, so it can't leak one on purpose. ``contract_problems`` looks for leaks by accident afterwards,
 with the answers in hand, for the audit.
@@ -26,31 +26,38 @@ from understudy.tools.utilities import UTILITIES
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _NAMED = {"type": "object", "properties": {"type": {"const": "object"}, "properties": {"type": "object"}}}
+FEWEST, MOST = 3, 6
+"""Task-specific contracts of a toolset."""
+_TOOLS: dict[str, Any] = {
+    "type": "array",
+    "minItems": FEWEST,
+    "maxItems": MOST,
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "description": {"type": "string", "minLength": 1},
+            "parameters": _NAMED,
+            "returns": _NAMED,
+        },
+        "required": ["name", "description", "parameters", "returns"],
+        "additionalProperties": False,
+    },
+}
 REPLY: dict[str, Any] = {
     "type": "object",
     "properties": {
         "kind": {"enum": [kind.value for kind in Kind]},
         "utilities": {"type": "array", "items": {"type": "string"}, "maxItems": 16},
-        "tools": {
-            "type": "array",
-            "minItems": 3,
-            "maxItems": 6,
-            "items": {
-                "type": "object",
-                "properties": {
-                    "name": {"type": "string"},
-                    "description": {"type": "string", "minLength": 1},
-                    "parameters": _NAMED,
-                    "returns": _NAMED,
-                },
-                "required": ["name", "description", "parameters", "returns"],
-                "additionalProperties": False,
-            },
-        },
+        "reuse": {"type": "array", "items": {"type": "string"}, "maxItems": MOST},
+        "tools": _TOOLS,
     },
     "required": ["kind", "utilities", "tools"],
     "additionalProperties": False,
 }
+"""What the ToolMaker replies. ``reuse`` may be missing."""
+REPLY_WITH_LIBRARY = {**REPLY, "properties": {**REPLY["properties"], "tools": {**_TOOLS, "minItems": 0}}}
+"""What it replies when it is offered a library, which may hold all that is needed."""
 _SMALL_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -83,20 +90,29 @@ class ToolMaker:
         self._prompt = load("toolmaker")
         self.prompts: Mapping[str, str] = {self._prompt.name: self._prompt.sha256}
 
-    async def make(self, question: str, seed: int) -> Toolset:
+    async def make(self, question: str, seed: int, library: Sequence[ToolContract] = ()) -> Toolset:
         """The toolset of a question.
+
+        Args:
+            question: what the tools are for.
+            seed: what randomness derives from.
+            library: contracts made for other questions, to be reused where they fit. Names are unique.
 
         Raises:
             ModelError: no attempt passed the checks.
         """
         offered = [{"name": name, "description": tool.contract.description} for name, tool in UTILITIES.items()]
-        payload = {"question": question, "utilities": offered}
+        payload: dict[str, Any] = {"question": question, "utilities": offered}
+        known, schema = {contract.name: contract for contract in library}, REPLY
+        if known:
+            payload, schema = payload | {"library": [tool.model_dump() for tool in library]}, REPLY_WITH_LIBRARY
 
         def check(value: Any) -> list[str]:
-            return violations(REPLY, value) or _problems(value, question)
+            return violations(schema, value) or _problems(value, question, known)
 
-        made = await ask(self.model, self._prompt, payload, REPLY, check, self._attempts, seed, temperature=0.7)
-        contracts = [ToolContract(**tool) for tool in made["tools"]]
+        made = await ask(self.model, self._prompt, payload, schema, check, self._attempts, seed, temperature=0.7)
+        contracts = [known[name] for name in made.get("reuse", ())]
+        contracts += [ToolContract(**tool) for tool in made["tools"]]
         contracts += [UTILITIES[name].contract for name in dict.fromkeys(made["utilities"])]
         random.Random(derive_seed(seed, "order")).shuffle(contracts)  # the distractor must not be known by its place
         return Toolset(kind=Kind(made["kind"]), contracts=tuple(contracts))
@@ -119,12 +135,16 @@ def contract_problems(contracts: Sequence[ToolContract], question: str, answers:
     return problems
 
 
-def _problems(made: dict[str, Any], question: str) -> list[str]:
+def _problems(made: dict[str, Any], question: str, library: Mapping[str, ToolContract]) -> list[str]:
     problems = [f"utilities: there is no {name!r}" for name in made["utilities"] if name not in UTILITIES]
-    names = Counter(tool["name"] for tool in made["tools"])
+    reused = made.get("reuse", [])
+    problems += [f"reuse: the library has no {name!r}" for name in reused if name not in library]
+    if not FEWEST <= (total := len(reused) + len(made["tools"])) <= MOST:
+        problems.append(f"reuse and tools: {total} together; there must be {FEWEST} to {MOST}")
+    names = Counter([*reused, *(tool["name"] for tool in made["tools"])])
     problems += [f"{name}: the name is used {count} times" for name, count in names.items() if count > 1]
     problems += [f"{name}: that is the name of a utility" for name in names if name in UTILITIES]
-    contracts = []
+    contracts = [library[name] for name in reused if name in library]
     for tool in made["tools"]:
         name = str(tool["name"])[:64]
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +29,7 @@ from understudy.synthesis.dataset import export_dataset
 from understudy.synthesis.pipeline import FREE_KEYS, Progress, Summary, SynthesisSettings, synthesise
 from understudy.synthesis.store import CONFIG, DATASET, FAILURES, SUMMARY, RunFolder
 from understudy.synthesis.teacher import AgentTeacher
+from understudy.task import Task
 from understudy.teachers.evidence import EvidenceTeacher
 from understudy.world import FactsFrom
 
@@ -68,6 +70,9 @@ class SynthConfig(Config):
 
     facts: FactsFrom = FactsFrom.EVIDENCE
     """``evidence`` where a task has it, else drafted; ``drafted`` from the question alone; ``none``."""
+
+    library: bool = True
+    """Whether the agents' tools are reused from task to task, where one that was made before fits."""
 
     licence: str = Field(default="other", pattern=r"[a-z0-9][a-z0-9.-]*")
     """Licence of the data set, by its identifier on the Hub (``cc-by-sa-4.0``); it follows from the questions'."""
@@ -148,7 +153,10 @@ async def synth(config: SynthConfig, out: Path, resume: bool = False) -> Summary
         def show_progress(progress: Progress) -> None:
             stage(progress.done, kept=progress.kept, rejected=progress.rejected, failed=progress.failed)
 
-        return await synthesise(tasks, who, folder, config.synthesis, show_progress)
+        asked: Iterable[Task] = tasks
+        if config.library and isinstance(who, AgentTeacher):
+            asked = stack.enter_context(who.reuse_tools(folder)).follow(tasks)
+        return await synthesise(asked, who, folder, config.synthesis, show_progress)
 
 
 def show(folder: RunFolder) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from understudy.errors import InputError
 from understudy.hashes import HashMap, hash64
 from understudy.jsonl import JsonlWriter, read_jsonl
 from understudy.synthesis.audit import Finding
-from understudy.synthesis.library import Library
+from understudy.synthesis.library import contract_id
 from understudy.synthesis.records import Ended, joined, rejection, sorted_records
 from understudy.synthesis.resume import claim_config, lock, prune
 from understudy.synthesis.staging import clear, finish
@@ -73,7 +73,7 @@ class RunFolder:
         self._pending: list[tuple[str, dict[str, Any]]] = []
         self._synced = 0.0
         self._lock: IO[bytes] | None = None
-        self._library = Library()
+        self._tools = HashMap()
 
     def start(self, config: dict[str, Any], resume: bool, free: Collection[str] = ()) -> None:
         """Open the folder for writing.
@@ -109,6 +109,21 @@ class RunFolder:
             self._listed[key] = 1
             self._writers[TASKS].write(task.model_dump(mode="json"))
         return key not in self._done
+
+    def is_done(self, task_id: str) -> bool:
+        """Whether the task has its outcome."""
+        return hash64(task_id) in self._done
+
+    def toolsets(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, tuple[ToolContract, ...]]]:
+        """Those tasks with a trace that are wanted, each with its toolset.
+
+        Raises:
+            InputError: a file is damaged.
+        """
+        chosen = [record for record in self._read(TOOLSETS) if wanted(record["task_id"])]
+        names = {name for record in chosen for name in record["tools"]}
+        tools = {record.pop("id"): ToolContract(**record) for record in self._read(TOOLS) if record["id"] in names}
+        return ((record["task_id"], tuple(tools[name] for name in record["tools"])) for record in chosen)
 
     def keep(self, task: Task, world: World, trace: Trace) -> None:
         """Record a trace that passed the audit, of a task that was taken."""
@@ -241,14 +256,15 @@ class RunFolder:
             prune(self.path / name, lambda record: hash64(record["task_id"]) in self._done)
         used = {name for record in self._read(TOOLSETS) for name in record["tools"]}
         prune(self.path / TOOLS, lambda record: record["id"] in used)
-        self._library = Library(used)
+        for identifier in used:
+            self._tools[hash64(identifier)] = 1
 
     def _write_prepared(self, world: World, trace: Trace) -> None:
         ids = []
         for contract in trace.toolset:
-            identifier, new = self._library.add(contract)
-            ids.append(identifier)
-            if new:
+            ids.append(identifier := contract_id(contract))
+            if (key := hash64(identifier)) not in self._tools:
+                self._tools[key] = 1
                 self._writers[TOOLS].write({"id": identifier, **contract.model_dump(mode="json")})
         self._writers[TOOLSETS].write({"task_id": trace.task_id, "tools": ids})
         self._writers[WORLDS].write(world.to_record())

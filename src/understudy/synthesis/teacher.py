@@ -12,6 +12,8 @@ from understudy.agents.toolmaker import ToolMaker
 from understudy.contract import ToolContract
 from understudy.llm.protocol import ChatModel
 from understudy.protocols import Policy, ToolSource
+from understudy.synthesis.store import RunFolder
+from understudy.synthesis.toolmaking import Toolmaking
 from understudy.task import Task
 from understudy.tools.simulated import SimulatedTools
 from understudy.tools.toolbox import Toolbox
@@ -41,6 +43,7 @@ class AgentTeacher:
         self.name = f"agents:{policy.name}"
         self.prompts: Mapping[str, str] = {**maker.prompts, **(drafter.prompts if drafter else {})}
         self._maker, self._drafter, self._from_evidence = maker, drafter, from_evidence
+        self._toolmaking: Toolmaking | None = None
 
     @classmethod
     def on(
@@ -59,6 +62,21 @@ class AgentTeacher:
             ToolMaker(model), FactDrafter(model) if facts else None, AutoAgent(model, form), tools, from_evidence
         )
 
+    def reuse_tools(self, folder: RunFolder) -> Toolmaking:
+        """Reuse contracts from task to task of a run from now on.
+
+        Args:
+            folder: of the run, and started.
+
+        Returns:
+            What the tasks have to be passed through, and closed after the run.
+
+        Raises:
+            InputError: the disk refuses.
+        """
+        self._toolmaking = Toolmaking(folder, self._maker)
+        return self._toolmaking
+
     async def prepare(self, task: Task, seed: int) -> tuple[tuple[ToolContract, ...], World]:
         """Make the toolset and draft the facts, at the same time.
 
@@ -66,8 +84,18 @@ class AgentTeacher:
             ModelError: one of the agents gave nothing usable.
         """
         if self._drafter is None:
-            return (await self._maker.make(task.question, seed)).contracts, World(task.id)
+            return await self._make(task, seed), World(task.id)
+        # Both are waited for, so that no toolset is still being made when the next attempt begins.
         toolset, world = await asyncio.gather(
-            self._maker.make(task.question, seed), self._drafter.draft(task, self._from_evidence, seed)
+            self._make(task, seed), self._drafter.draft(task, self._from_evidence, seed), return_exceptions=True
         )
-        return toolset.contracts, world
+        if isinstance(toolset, BaseException):
+            raise toolset
+        if isinstance(world, BaseException):
+            raise world
+        return toolset, world
+
+    async def _make(self, task: Task, seed: int) -> tuple[ToolContract, ...]:
+        if self._toolmaking:
+            return await self._toolmaking.make(task, seed)
+        return (await self._maker.make(task.question, seed)).contracts
