@@ -22,6 +22,7 @@ from pydantic_core import PydanticUndefined
 from understudy.cli.demo import DemoConfig
 from understudy.cli.main import app
 from understudy.cli.synth import SynthConfig
+from understudy.evaluation.settings import EvalConfig
 
 ROOT = Path(__file__).parents[1]
 NOTE = "<!-- Written by docs/generate.py; change the code's docstrings instead. -->\n"
@@ -35,6 +36,7 @@ def documents() -> dict[Path, str]:
     tables = {
         "`understudy demo`": DemoConfig,
         "`understudy synth`": SynthConfig,
+        "`understudy eval`": EvalConfig,
         "`understudy.training.sft.sft`": SftConfig,
         "`understudy.training.grpo.grpo`": GrpoConfig,
     }
@@ -68,10 +70,10 @@ def commands() -> str:
 
 
 def _walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "commands") or command.invoke_without_command:
+        yield name, command
     for key, child in getattr(command, "commands", {}).items():
         yield from _walk(child, f"{name} {key}")
-    if not hasattr(command, "commands"):
-        yield name, command
 
 
 def _kind(parameter: Any) -> str:

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 
 from understudy.cli.demo import DemoConfig
+from understudy.cli.policies import open_policy
 from understudy.cli.synth import SynthConfig, synth
 from understudy.config import load_config
+from understudy.evaluation.run import run_evaluation
+from understudy.evaluation.settings import EvalConfig
 from understudy.lab.serve import serve
 from understudy.lab.teacher import ScriptedModel
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = {"demo": DemoConfig, "synth": SynthConfig}
+COMMANDS = {"demo": DemoConfig, "synth": SynthConfig, "eval": EvalConfig}
 FILES = sorted((ROOT / "configs").rglob("*.toml"))
 
 
@@ -39,3 +42,13 @@ async def test_endpoint_runs_against_the_labs_server(tmp_path, monkeypatch):
         path, override = Path("configs/synth/endpoint.toml"), f'endpoint.base_url="{base_url}"'
         summary = await synth(load_config(SynthConfig, path, [override]), tmp_path)
     assert summary.kept == summary.tasks == 16
+
+
+@pytest.mark.parametrize("name", ["hotpotqa", "musique", "2wikimultihopqa", "bamboogle"])
+async def test_a_small_evaluation_of_each_benchmark_runs_as_it_is(shared_data, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    finished = await run_evaluation(load_config(EvalConfig, Path(f"configs/eval/{name}.toml")), tmp_path, open_policy)
+    assert finished.result.em.n == 100
+    assert finished.result.rule == name
+    assert finished.result.stops == {"answered": 100}
+    assert finished.controls.noop.em.value == 0

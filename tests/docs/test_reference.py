@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from understudy.cli.demo import DemoConfig
 from understudy.cli.synth import SynthConfig
 from understudy.errors import ThresholdError, UnderstudyError
+from understudy.evaluation.settings import EvalConfig
 from understudy.report import model as report
 from understudy.synthesis.audit import Reason
 from understudy.synthesis.store import CONFIG, DATASET, FILES, SUMMARY
@@ -51,7 +52,7 @@ def undocumented(kind: type[BaseModel]) -> list[str]:
     return missing
 
 
-@pytest.mark.parametrize("kind", [DemoConfig, SynthConfig, SftConfig, GrpoConfig])
+@pytest.mark.parametrize("kind", [DemoConfig, SynthConfig, EvalConfig, SftConfig, GrpoConfig])
 def test_every_field_of_a_configuration_has_a_docstring(kind):
     assert undocumented(kind) == []
 

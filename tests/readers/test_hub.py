@@ -9,6 +9,7 @@ import pytest
 
 from understudy.errors import InputError
 from understudy.readers import read_tasks
+from understudy.readers.hub import commit
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +73,11 @@ def test_a_bad_row_names_its_number(folder: Path) -> None:
     (folder / "train.jsonl").write_text(json.dumps({"Question": "Who?", "Answer": "Ann"}) + "\n" + json.dumps({"x": 1}))
     with pytest.raises(InputError, match=r"plain@train: row 2: no 'Question'"):
         list(read_tasks(f"hf:{folder}:plain@train"))
+
+
+def test_a_folder_has_no_commit_and_a_hub_that_is_not_reached_is_one_line(folder: Path, monkeypatch) -> None:
+    assert commit(f"hf:{folder}:plain@train") == ""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(InputError, match=r"^hf:org/name: ") as refused:
+        commit("hf:org/name")
+    assert "\n" not in str(refused.value)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from understudy.cli import audit, demo, index, lab, score, synth, validate
+from understudy.cli import audit, demo, eval, index, lab, score, synth, validate
 from understudy.errors import UnderstudyError
 
 INTERRUPTED = 130
@@ -25,6 +25,7 @@ app.command("audit")(audit.command)
 app.command("validate")(validate.command)
 app.command("score")(score.command)
 app.command("index")(index.command)
+app.add_typer(eval.app, name="eval")
 app.add_typer(lab.app, name="lab")
 
 
@@ -44,7 +45,7 @@ def _run() -> int:
         # What no layer below turned into a clearer line: a full disk, a folder without permission.
         return _complain(f"{error.filename or 'files'}: {(error.strerror or str(error)).lower()}", 2)
     if code == INTERRUPTED:
-        return _complain("interrupted; demo and synth go on where they were with --resume", code)
+        return _complain("interrupted; demo, synth and eval go on where they were with --resume", code)
     return code
 
 

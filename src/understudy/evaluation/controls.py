@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from understudy.agents.autoagent import AutoAgent
+from understudy.agents.prompt import load
 from understudy.contract import ToolContract
 from understudy.errors import ToolError
+from understudy.evaluation.result import Result
+from understudy.llm.protocol import ChatModel
 from understudy.metric import Metric, mean
+from understudy.noun import Noun
 from understudy.protocols import Sample
 from understudy.scoring import normalize
 from understudy.task import Task
@@ -33,6 +38,44 @@ class NoOp:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+class AskedDirectly(AutoAgent):
+    """A chat model that answers from what it knows. Asked of a simulator, it says how much of a score is that."""
+
+    def __init__(self, model: ChatModel, max_tokens: int) -> None:
+        super().__init__(model, temperature=0.0, max_tokens=max_tokens)
+        self.name = f"direct:{model.name}"
+        self._prompt = load("direct")
+        self.prompts = {self._prompt.name: self._prompt.sha256}
+
+
+class Control(Noun):
+    """A result to hold beside the one that is reported, on the same questions."""
+
+    policy: str
+    tools: str
+    em: Metric
+    f1: Metric
+
+    @classmethod
+    def of(cls, result: Result) -> Control:
+        """The figures of a result."""
+        return cls(policy=result.policy, tools=result.tools, em=result.em, f1=result.f1)
+
+
+class Controls(Noun):
+    """What a score is worth.
+
+    ``noop`` must have an EM of 0. ``no_tools`` is the same policy with nothing offered (None where the result itself is
+    that). ``simulator`` is the simulator's model asked directly (None where no model plays the tools). ``chance`` is
+    what guessing from the question gives.
+    """
+
+    noop: Control
+    no_tools: Control | None
+    simulator: Control | None
+    chance: Metric
 
 
 class NoTools:

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from understudy.metric import Metric, mean, proportion
 from understudy.noun import Noun
 from understudy.scoring import Rule, exact_match, f1
@@ -21,8 +23,8 @@ class Record(Noun):
     """One question as it was answered: a line of ``records.jsonl``.
 
     ``key`` identifies everything that determines the record; a run resumes only from records with its own keys.
-    ``tokens`` are those sampled by the policy. ``calls`` counts calls that were answered, ``invalid_calls`` those among
-    them that broke a contract, ``faults`` malformed turns.
+    ``tokens`` are those sampled by the policy, ``prompted`` those it read. ``calls`` counts calls that were answered,
+    ``invalid_calls`` those among them that broke a contract, ``faults`` malformed turns.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Record(Noun):
     stop: Stop
     detail: str
     tokens: int
+    prompted: int = 0
     cost: float
     seconds: float
     trace: Trace | None = None
@@ -65,18 +68,27 @@ def record(task: Task, trace: Trace, rule: Rule, key: str, keep_trace: bool) -> 
         stop=trace.stop,
         detail=trace.detail,
         tokens=trace.provenance.usage.get("sampled", 0),
+        prompted=trace.provenance.usage.get("prompted", 0),
         cost=trace.provenance.cost,
         seconds=trace.provenance.seconds,
         trace=trace.model_copy(update={"tokens": None}) if keep_trace else None,
     )
 
 
+class Latency(Noun):
+    """Seconds that a question took, model and tools together: the median, and what 95 % of them stayed below."""
+
+    p50: float = 0.0
+    p95: float = 0.0
+
+
 class Result(Noun):
     """One policy on one set of questions with one source of tools.
 
     ``em`` and the breakdowns carry Wilson intervals, ``f1`` and ``calls`` (per question) bootstrap intervals.
-    ``invalid_calls`` is the share among all calls. ``seconds`` is the mean per question, ``tokens`` and ``cost`` are
-    totals. ``simulator_failures`` names the questions that were lost to a simulator; they count as wrong in ``em``.
+    ``invalid_calls`` is the share among all calls. ``seconds`` is the mean per question; ``tokens`` (sampled),
+    ``prompted`` (read) and ``cost`` are totals of the policy. ``simulator_failures`` names the questions that were lost
+    to a simulator; they count as wrong in ``em``.
     """
 
     policy: str
@@ -93,8 +105,10 @@ class Result(Noun):
     stops: dict[Stop, int]
     simulator_failures: tuple[str, ...]
     tokens: int
+    prompted: int = 0
     cost: float
     seconds: float
+    latency: Latency = Latency()
     records: tuple[Record, ...]
 
     def summary(self) -> dict[str, Any]:
@@ -103,7 +117,8 @@ class Result(Noun):
 
     def timeless(self) -> Result:
         """The same result with all times set to 0: two runs are the same when these are equal."""
-        return self.model_copy(update={"seconds": 0.0, "records": tuple(map(_timeless, self.records))})
+        times = {"seconds": 0.0, "latency": Latency(), "records": tuple(map(_timeless, self.records))}
+        return self.model_copy(update=times)
 
 
 def summarise(records: Sequence[Record], *, policy: str, tools: str, facts: str, rule: Rule, seed: int) -> Result:
@@ -126,10 +141,19 @@ def summarise(records: Sequence[Record], *, policy: str, tools: str, facts: str,
         stops=dict(sorted(Counter(record.stop for record in ordered).items())),
         simulator_failures=tuple(r.task_id for r in ordered if r.stop is Stop.SIMULATOR_FAILURE),
         tokens=sum(record.tokens for record in ordered),
+        prompted=sum(record.prompted for record in ordered),
         cost=sum(record.cost for record in ordered),
         seconds=sum(record.seconds for record in ordered) / max(1, len(ordered)),
+        latency=_latency([record.seconds for record in ordered]),
         records=tuple(ordered),
     )
+
+
+def _latency(seconds: Sequence[float]) -> Latency:
+    if not seconds:
+        return Latency()
+    p50, p95 = np.quantile(seconds, [0.5, 0.95])
+    return Latency(p50=float(p50), p95=float(p95))
 
 
 def _em(records: Sequence[Record]) -> Metric:

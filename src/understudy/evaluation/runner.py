@@ -6,24 +6,26 @@ not on concurrency or order of arrival. Records can be written as they come; a k
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import orjson
 from pydantic import ValidationError
 
 from understudy.contract import ToolContract, first_problem
 from understudy.errors import InputError
+from understudy.evaluation.pool import for_each
 from understudy.evaluation.result import Record, Result, record, summarise
 from understudy.jsonl import JsonlWriter, read_jsonl
 from understudy.protocols import Policy, Prompted, ToolSource
 from understudy.rollout import Limits, derive_seed, rollout
 from understudy.scoring import Rule
 from understudy.task import Task
+from understudy.trace import Provenance, Stop, Trace
 from understudy.world import World
 
 _SYNC_EVERY = 32  # a kill loses nothing, a power cut at most this many records
@@ -53,6 +55,7 @@ async def evaluate(
     records: Path | None = None,
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    unready: Mapping[str, str] = MappingProxyType({}),
 ) -> Result:
     """Run a policy on every task once and score it.
 
@@ -70,6 +73,8 @@ async def evaluate(
         records: a JSONL file that gets each record as it comes.
         resume: go on from the records in that file; without it the file must not hold any.
         on_progress: called after each question.
+        unready: task id → why no toolset or world could be made for it. Such a question is not asked; it counts as lost
+            to the simulator.
 
     Raises:
         InputError: task ids repeat, a toolset or world is missing, ``records`` is of another run, or the disk fails.
@@ -87,30 +92,41 @@ async def evaluate(
 
     with ExitStack() as open_files:
         writer = open_files.enter_context(JsonlWriter(records, _SYNC_EVERY)) if records else None
-        owed = iter([task for task in tasks if task.id not in done])
+        owed = [task for task in tasks if task.id not in done]
         correct = sum(known.em for known in done.values())
 
-        async def work() -> None:
+        async def ask(task: Task) -> None:
             nonlocal correct
-            for task in owed:  # all workers draw from one iterator
-                own_seed = derive_seed(seed, task.id)
+            own_seed = derive_seed(seed, task.id)
+            if (why := unready.get(task.id)) is not None:
+                trace = _unasked(task, homes[task.id], policy, tools, own_seed, why)
+            else:
                 trace = await rollout(task, toolsets[task.id], homes[task.id], policy, tools, limits, own_seed)
-                done[task.id] = record(task, trace, rule, keys[task.id], keep_traces)
-                correct += done[task.id].em
-                if writer:
-                    writer.write(done[task.id].model_dump(mode="json"))
-                if on_progress:
-                    on_progress(Progress(len(done), len(tasks), correct))
+            done[task.id] = record(task, trace, rule, keys[task.id], keep_traces)
+            correct += done[task.id].em
+            if writer:
+                writer.write(done[task.id].model_dump(mode="json"))
+            if on_progress:
+                on_progress(Progress(len(done), len(tasks), correct))
 
-        try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(min(concurrency, len(tasks) - len(done))):
-                    workers.create_task(work())
-        except ExceptionGroup as failed:  # the first failure cancelled the rest and is what the caller can act on
-            raise failed.exceptions[0] from None
+        await for_each(owed, ask, concurrency)
 
     facts = "+".join(sorted({homes[task.id].facts_from.value for task in tasks})) or "none"
     return summarise(list(done.values()), policy=policy.name, tools=tools.name, facts=facts, rule=rule, seed=seed)
+
+
+def _unasked(task: Task, world: World, policy: Policy, tools: ToolSource, seed: int, why: str) -> Trace:
+    """The trace of a question that could not be asked."""
+    return Trace(
+        task_id=task.id,
+        question=task.question,
+        toolset=(),
+        world_id=world.id,
+        steps=(),
+        stop=Stop.SIMULATOR_FAILURE,
+        detail=why,
+        provenance=Provenance(policy=policy.name, tools=tools.name, facts=world.facts_from.value, seed=seed),
+    )
 
 
 def _key(run: list[object], task: Task, toolset: Sequence[ToolContract], world: World) -> str:

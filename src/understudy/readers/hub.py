@@ -49,13 +49,14 @@ def commit(name: str, revision: str = "") -> str:
         MissingExtraError: ``datasets`` is not installed.
     """
     with needs_extra("eval"):
-        hub = importlib.import_module("huggingface_hub")
+        importlib.import_module("datasets")
+        hub, http = importlib.import_module("huggingface_hub"), importlib.import_module("httpx")
     path, _, _ = _parts(name)
     if Path(path).exists():
         return ""
     try:
         return str(hub.HfApi().dataset_info(path, revision=revision or None).sha)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, http.HTTPError) as error:
         raise InputError(f"{name}: {_first_line(error)}") from None
 
 

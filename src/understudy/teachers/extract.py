@@ -88,8 +88,7 @@ def best_span(question: str, pages: Sequence[Page]) -> str:
     stems = [Counter(content_words(f"{page.title} {line}")) for _, page, line in lines]
     spread = Counter(word for counts in stems for word in counts)
     weight = {word: math.log(1 + len(lines) / spread[word]) for word in asked if spread[word]}
-    scores: Counter[str] = Counter()
-    spelled: dict[str, str] = {}
+    best, best_score = "", 0.0
     for (rank, _, line), counts in zip(lines, stems, strict=True):
         shared = sum(weight[word] for word in weight if word in counts)
         if not shared:
@@ -100,9 +99,9 @@ def best_span(question: str, pages: Sequence[Page]) -> str:
                 continue
             near = _nearness(line, start, start + len(span), weight)
             score = (shared + 2 * near) / (1 + 0.05 * rank)
-            if score > scores[normal]:
-                scores[normal], spelled[normal] = score, span
-    return spelled[scores.most_common(1)[0][0]] if scores else ""
+            if score > best_score:
+                best, best_score = span, score
+    return best
 
 
 def spans(kind: Wanted, line: str) -> Iterator[tuple[int, str]]:
@@ -137,7 +136,7 @@ def _nearness(line: str, start: int, end: int, weight: Mapping[str, float]) -> f
     """Weight of the question's words around a span, halved every five words of distance."""
     sides = words(line[:start])[::-1], words(line[end:])
     return sum(
-        weight.get(stem(word), 0.0) * 0.5 ** (distance / 5)
+        weight.get(stem(word), 0.0) * math.exp2(-distance / 5)
         for side in sides
         for distance, word in enumerate(side[:MAX_DISTANCE])
     )
