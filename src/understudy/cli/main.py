@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from understudy.cli import audit, demo, eval, index, lab, score, synth, validate
+from understudy.cli import audit, demo, eval, index, lab, push, score, synth, tools, validate
 from understudy.errors import UnderstudyError
 
 INTERRUPTED = 130
@@ -22,6 +22,8 @@ app = typer.Typer(
 app.command("demo")(demo.command)
 app.command("synth")(synth.command)
 app.command("audit")(audit.command)
+app.add_typer(tools.app, name="tools")
+app.command("push")(push.command)
 app.command("validate")(validate.command)
 app.command("score")(score.command)
 app.command("index")(index.command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -78,13 +78,12 @@ def sorted_records(path: Path, key: str = "task_id") -> Iterator[dict[str, Any]]
             yield orjson.loads(file.readline())
 
 
-def joined(folder: Path, names: Sequence[str], tasks: str) -> Iterator[dict[str, dict[str, Any]]]:
+def joined(folder: Path, keys: Mapping[str, str]) -> Iterator[dict[str, dict[str, Any]]]:
     """The records of each task together, tasks sorted by id.
 
     Args:
         folder: where the files are.
-        names: files whose records have a ``task_id``.
-        tasks: the file whose records have it as ``id``.
+        keys: file → the key of its records under which the task's id is.
 
     Yields:
         File → record, for the files that have one. Where a file has several lines of a task, as after a kill, the last
@@ -93,7 +92,6 @@ def joined(folder: Path, names: Sequence[str], tasks: str) -> Iterator[dict[str,
     Raises:
         InputError: a file is damaged.
     """
-    keys = dict.fromkeys(names, "task_id") | {tasks: "id"}
 
     def named(name: str, key: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for record in sorted_records(folder / name, key):

@@ -220,7 +220,7 @@ class RunFolder:
             InputError: a file is damaged.
         """
         finish(self.path)
-        for records in joined(self.path, (WORLDS, *OUTCOMES), TASKS):
+        for records in joined(self.path, {TASKS: "id", **dict.fromkeys((WORLDS, *OUTCOMES), "task_id")}):
             name = next((name for name in OUTCOMES if name in records), None)
             if name is None:  # still owed
                 continue
