@@ -13,6 +13,12 @@ from pydantic import BaseModel
 from understudy.cli.demo import DemoConfig
 from understudy.cli.synth import SynthConfig
 from understudy.errors import ThresholdError, UnderstudyError
+from understudy.evaluation.compare import Comparison
+from understudy.evaluation.controls import Controls
+from understudy.evaluation.gap import GAP, Agreement, Gap
+from understudy.evaluation.prepared import PREPARED
+from understudy.evaluation.result import Record, Result
+from understudy.evaluation.run import MANIFEST, RECORDS, RESULT
 from understudy.evaluation.settings import EvalConfig
 from understudy.report import model as report
 from understudy.synthesis.audit import Reason
@@ -69,6 +75,12 @@ def missing(names, page: Path) -> set[str]:
 def test_files_of_a_run_are_documented():
     assert missing({*FILES, CONFIG, SUMMARY, f"{DATASET}/"}, REFERENCE / "files.md") == set()
     assert missing(set(Trace.model_fields), REFERENCE / "files.md") == set()
+
+
+def test_files_of_an_evaluation_are_documented():
+    kinds = (Record, Result, Controls, Gap, Agreement, Comparison)
+    fields = {name for kind in kinds for name in kind.model_fields} - {"records"}
+    assert missing({MANIFEST, RECORDS, RESULT, PREPARED, GAP, *fields}, REFERENCE / "files.md") == set()
 
 
 def test_fields_of_the_report_are_documented():

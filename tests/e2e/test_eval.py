@@ -24,9 +24,9 @@ MISTAKES = Mistakes(wrong_tool=0.1, malformed=0.1, misspelt=0.1, wrong_answer=0.
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    """Thirty questions of the lab, whose scripted model plays policy and tools over HTTP, and errs now and then."""
+    """Sixteen questions of the lab, whose scripted model plays policy and tools over HTTP, and errs now and then."""
     folder = tmp_path_factory.mktemp("lab")
-    tasks = make_tasks(Universe(0, "train", 300), 30, 0, hops=(2, 3))
+    tasks = make_tasks(Universe(0, "train", 300), 16, 0, hops=(2, 3))
     (folder / "questions.jsonl").write_bytes(
         b"".join(orjson.dumps(task.model_dump(mode="json")) + b"\n" for task in tasks)
     )
@@ -118,7 +118,7 @@ def test_two_policies_meet_the_same_tools_and_are_compared_question_by_question(
     assert done.returncode == 0, done.stderr
     assert "seed: was 0, now 1" in done.stdout
     compared = json.loads((tmp_path / "compared.json").read_text())
-    assert compared["em"]["n"] == 30
+    assert compared["em"]["n"] == 16
     assert f"turned right: {len(compared['gained'])}" in done.stdout
     assert run("eval", *other[1:4], tmp_path / "three", "--set", "questions.limit=5").returncode == 0
     assert "evaluate both on the same questions" in one_line(

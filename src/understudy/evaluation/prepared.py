@@ -14,12 +14,13 @@ from typing import Any
 import orjson
 
 from understudy.contract import ToolContract
-from understudy.errors import InputError, UnderstudyError
+from understudy.errors import InputError, ModelError
 from understudy.evaluation.pool import for_each
 from understudy.evaluation.result import Record
 from understudy.jsonl import JsonlWriter, read_jsonl, write_atomic
 from understudy.synthesis.store import TRACES, RunFolder
 from understudy.task import Task
+from understudy.teachers.evidence import UnplannableError
 from understudy.trace import Source, Status
 from understudy.world import Remembered, World
 
@@ -78,7 +79,7 @@ async def prepare(
     async def make_one(task: Task) -> None:
         try:
             made.add(task.id, *await make(task))
-        except UnderstudyError as error:
+        except (ModelError, UnplannableError) as error:  # of this question; anything else ends the run
             made.add(task.id, (), World(task.id), str(error))
         if writer:
             writer.write(made.line(task.id))
