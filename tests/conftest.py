@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 # Before any test imports torch: two workers with a thread per core each would wait for each other most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Answers are kept in the user's cache folder, which tests must neither fill nor find something in.
+_cache = tempfile.TemporaryDirectory(prefix="understudy-cache-")
+os.environ["XDG_CACHE_HOME"] = _cache.name
 
 
 @pytest.fixture(scope="session")

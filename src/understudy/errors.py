@@ -35,6 +35,13 @@ class ModelError(UnderstudyError):
     """A chat model gave no usable answer after the retries of its layer."""
 
 
+class OutageError(UnderstudyError):
+    """What every rollout needs is gone: a model's server, a valid key, room on the disk.
+
+    Ends a run at once. No trace, task or policy is blamed for it, and what is owed stays owed.
+    """
+
+
 class SimulatorError(UnderstudyError):
     """A tool source gave no valid observation: a simulator failed, or a search server. Never the policy's fault."""
 

@@ -1,7 +1,8 @@
 """The loop. Synthesis, training and evaluation all run through it; only the policy and the tool source differ.
 
 A policy's mistakes come back to it as structured errors that it can recover from. Faults of a simulator end the rollout
-under their own name and are never charged to the policy. No expected failure of either raises out of here.
+under their own name and are never charged to the policy. No expected failure of either raises out of here; only an
+outage, which would fail every rollout alike, does.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pydantic import Field
 
 from understudy.config import Config
 from understudy.contract import ToolContract
-from understudy.errors import SimulatorError, ToolError, UnderstudyError
+from understudy.errors import OutageError, SimulatorError, ToolError, UnderstudyError
 from understudy.protocols import Policy, Prompted, Sample, Session, ToolSource
 from understudy.seed import derive_seed as derive_seed
 from understudy.task import Task
@@ -61,6 +62,9 @@ async def rollout(
 
     Returns:
         The trace. Its ``stop`` and ``detail`` say how it ended, also when it ended badly.
+
+    Raises:
+        OutageError: what every rollout needs is gone.
     """
     run = _Run({contract.name: contract for contract in toolset}, world, tools, limits)
     started = time.perf_counter()
@@ -72,6 +76,8 @@ async def rollout(
             stop, detail = await run.until_stop(session)
     except TimeoutError:
         stop, detail = Stop.TIMEOUT, f"no answer within {limits.timeout:g} s"
+    except OutageError:
+        raise
     except UnderstudyError as error:
         stop, detail = Stop.POLICY_ERROR, str(error)
     finally:
@@ -167,6 +173,8 @@ class _Run:
             return Observation.error(call.id, call.name, Status.TOOL_ERROR, str(error), source)
         except SimulatorError as error:
             return Observation.error(call.id, call.name, Status.SIMULATOR_FAILURE, str(error), source)
+        except OutageError:
+            raise
         except Exception as error:  # a tool may raise anything, and one bad tool must not end a thousand rollouts
             return Observation.error(call.id, call.name, blamed, f"{type(error).__name__}: {error}", source)
         if observation.status is Status.OK and (problems := contract.result_violations(observation.content)):

@@ -224,24 +224,3 @@ def test_who_has_only_an_endpoint_needs_no_torch_and_no_datasets(films, tmp_path
     assert run("synth", "--questions", films, "--out", out, "--resume").returncode == 0
     assert run("validate", out / "dataset").returncode == 0
     assert "pip install 'understudy[eval]'" in one_line(run_as_user("validate", out / "dataset", env=bare))
-
-
-def test_an_endpoint_that_is_not_there_is_named_and_nothing_is_called_a_success(questions, tmp_path):
-    done = run(
-        "synth", "--teacher", "endpoint", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--questions",
-        questions, "--limit", "3", "--out", tmp_path, "--set", "endpoint.attempts=1",
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "failed: 3 × ModelError: m at 127.0.0.1:9: connection failed" in done.stdout
-    assert done.stderr.splitlines()[-1] == f"error: {tmp_path}: no trace was kept, so there is no data set to write"
-    assert len(outcomes(tmp_path)["failures.jsonl"]) == 3
-
-
-def test_too_many_failures_exceed_their_threshold(questions, tmp_path):
-    done = run(
-        "synth", "--teacher", "endpoint", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--questions",
-        questions, "--limit", "2", "--out", tmp_path, "--set", "endpoint.attempts=1", "--set", "synthesis.max_failed=0",
-    )  # fmt: skip
-    assert done.returncode == 3
-    assert "failed: 2 ×" in done.stdout
-    assert "max_failed: 2 of 2 tasks failed" in done.stderr

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from understudy.errors import InputError, ModelError
-from understudy.llm.endpoint import Endpoint, EndpointSettings, retry_after
+from faulty import http
+from understudy.errors import InputError, ModelError, OutageError
+from understudy.llm.endpoint import Endpoint, EndpointSettings
 from understudy.llm.protocol import ChatRequest
-from understudy.llm.wire import MAX_BODY_BYTES
+from understudy.llm.retry import retry_after
+from understudy.llm.transport import MAX_BODY_BYTES
 
 REQUEST = ChatRequest(role="autoagent", messages=({"role": "user", "content": "hi"},), seed=2**62 + 5)
 
@@ -21,19 +23,15 @@ def said(text, **extra):
     return {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}], **extra}
 
 
-def http(status, body, headers=()):
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    head = [f"HTTP/1.1 {status} X", "Content-Type: application/json", f"Content-Length: {len(data)}", *headers]
-    return "\r\n".join([*head, "", ""]).encode() + data
-
-
 class Server:
     """Answers request number n with ``script[n]`` (the last one for all others): bytes, or a coroutine function."""
 
     def __init__(self, *script):
         self.script, self.seen, self.active, self.most_active = script, [], 0, 0
+        self.writers = []
 
     async def handle(self, reader, writer):
+        self.writers.append(writer)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -54,12 +52,16 @@ class Server:
         finally:
             writer.close()
 
+    def hang_up(self):
+        for writer in self.writers:
+            writer.close()
+
 
 @asynccontextmanager
 async def endpoint(*script, **settings):
     server = Server(*script)
     listening = await asyncio.start_server(server.handle, "127.0.0.1", 0)
-    port = listening.sockets[0].getsockname()[1]
+    server.listening, server.port = listening, (port := listening.sockets[0].getsockname()[1])
     settings = {"backoff": 0.001, "timeout": 5.0, **settings}
     chosen = EndpointSettings(base_url=f"http://127.0.0.1:{port}/v1", model="m", **settings)
     async with listening, Endpoint(chosen) as model:
@@ -133,30 +135,52 @@ async def test_a_hanging_server_is_given_up():
     assert len(server.seen) == 2
 
 
-async def test_a_server_that_is_not_there_is_one_line():
-    settings = EndpointSettings(base_url="http://user:pw@127.0.0.1:9/v1", model="m", attempts=2, backoff=0.001)
+async def test_a_server_that_is_not_there_is_an_outage_in_one_line_at_once():
+    settings = EndpointSettings(base_url="http://user:pw@127.0.0.1:9/v1", model="m", backoff=30)
     async with Endpoint(settings) as model:
-        with pytest.raises(ModelError, match="connection failed") as caught:
+        with pytest.raises(OutageError, match=r"connection failed .*\(1 attempt\)") as caught:
             await model.complete(REQUEST)
     assert "\n" not in str(caught.value)
     assert "pw" not in str(caught.value)
 
 
+async def test_a_server_that_goes_away_is_an_outage_after_all_attempts():
+    async with endpoint(http(200, said("ok")), attempts=3) as (model, server):
+        await model.complete(REQUEST)
+        server.listening.close()
+        server.hang_up()
+        with pytest.raises(OutageError, match=r"connection failed .*\(3 attempts\)"):
+            await model.complete(REQUEST)
+
+
 @pytest.mark.parametrize(
-    ("status", "error"),
+    ("status", "body", "error"),
     [
-        (400, {"message": "bad\nrequest"}),
-        (401, {"message": "no"}),
-        (404, {"message": "no such model"}),
-        (429, {"message": "no money", "code": "insufficient_quota"}),
+        (400, {"error": {"message": "bad\nrequest"}}, ModelError),
+        (403, {"error": {"message": "flagged"}}, ModelError),
+        (422, {"detail": [{"msg": "no such key"}]}, ModelError),
+        (307, b"", OutageError),
+        (401, {"error": {"message": "no"}}, OutageError),
+        (402, {"error": "no money"}, OutageError),
+        (404, {"message": "no such model"}, OutageError),
+        (429, {"error": {"message": "no money", "code": "insufficient_quota"}}, OutageError),
     ],
 )
-async def test_what_cannot_pass_fails_at_once(status, error):
-    async with endpoint(http(status, {"error": error})) as (model, server):
-        with pytest.raises(ModelError, match=f"HTTP {status}: .*1 attempt") as caught:
+async def test_what_cannot_pass_fails_at_once_and_alone_if_others_may(status, body, error):
+    async with endpoint(http(status, body)) as (model, server):
+        with pytest.raises(error, match=f"HTTP {status}: .*1 attempt") as caught:
             await model.complete(REQUEST)
     assert len(server.seen) == 1
     assert "\n" not in str(caught.value)
+
+
+async def test_redirects_are_not_followed():
+    async with endpoint(http(200, said("stolen"))) as (_, thief):
+        elsewhere = f"Location: http://127.0.0.1:{thief.port}/"
+        async with endpoint(http(307, b"", [elsewhere])) as (model, _):
+            with pytest.raises(OutageError, match="HTTP 307"):
+                await model.complete(REQUEST)
+    assert thief.seen == []
 
 
 async def test_the_key_is_sent_and_never_told(monkeypatch, caplog):
@@ -164,15 +188,16 @@ async def test_the_key_is_sent_and_never_told(monkeypatch, caplog):
     caplog.set_level(logging.DEBUG)
     refusal = http(401, {"error": {"message": "wrong key sk-very-secret"}})
     async with endpoint(refusal, api_key_env="MY_KEY") as (model, server):
-        with pytest.raises(ModelError, match=r"wrong key \*\*\*") as caught:
+        with pytest.raises(OutageError, match=r"wrong key \*\*\*") as caught:
             await model.complete(REQUEST)
     assert server.seen[0][1]["authorization"] == "bearer sk-very-secret"
-    assert "sk-very-secret" not in str(caught.value) + caplog.text + repr(model.__dict__["_settings"])
+    assert "sk-very-secret" not in str(caught.value) + caplog.text + repr(model.settings)
 
 
-async def test_local_servers_get_no_credentials(monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
-        monkeypatch.setenv(name, "sk-of-somebody-else")
+async def test_local_servers_get_no_credentials(monkeypatch, tmp_path):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password sk-of-somebody-else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     async with endpoint(http(200, said("ok"))) as (model, server):
         await model.complete(REQUEST)
     assert "sk-of-somebody-else" not in str(server.seen[0][1])
@@ -193,6 +218,23 @@ async def test_concurrency_is_limited():
     async with endpoint(slow, concurrency=3) as (model, server):
         await asyncio.gather(*(model.complete(REQUEST) for _ in range(12)))
     assert server.most_active == 3
+
+
+async def test_a_proxy_is_taken_from_the_environment(monkeypatch):
+    async with endpoint(http(200, said("by proxy"))) as (_, proxy):
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        settings = EndpointSettings(base_url="http://models.example/v1", model="m")
+        async with Endpoint(settings) as model:
+            assert (await model.complete(REQUEST)).content == "by proxy"
+    assert proxy.seen[0][1]["host"] == "models.example"
+
+
+async def test_an_answer_is_priced():
+    usage = {"prompt_tokens": 1000, "completion_tokens": 10}
+    price = {"prompt": 2.0, "completion": 50.0}
+    async with endpoint(http(200, said("ok", usage=usage)), price=price) as (model, _):
+        assert (await model.complete(REQUEST)).cost == pytest.approx(0.0025)
 
 
 async def test_extra_and_omitted_keys():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -17,11 +16,12 @@ from rich.table import Table
 
 from understudy.agents.autoagent import Form
 from understudy.cli.progress import Reporter
-from understudy.config import Config, load_config
+from understudy.config import Config, load_config, read_table
 from understudy.errors import InputError, MissingExtraError, ThresholdError
 from understudy.jsonl import read_json
 from understudy.lab.teacher import ScriptedModel
-from understudy.llm.endpoint import Endpoint, EndpointSettings
+from understudy.llm.ledger import REQUESTS, Ledger
+from understudy.llm.models import Models, ModelsSettings, free_keys
 from understudy.llm.protocol import ChatModel
 from understudy.protocols import Teacher
 from understudy.readers import FORMATS, read_tasks
@@ -29,7 +29,6 @@ from understudy.synthesis.dataset import export_dataset
 from understudy.synthesis.pipeline import FREE_KEYS, Progress, Summary, SynthesisSettings, synthesise
 from understudy.synthesis.store import CONFIG, DATASET, FAILURES, SUMMARY, RunFolder
 from understudy.synthesis.teacher import AgentTeacher
-from understudy.task import Task
 from understudy.teachers.evidence import EvidenceTeacher
 from understudy.world import FactsFrom
 
@@ -62,8 +61,8 @@ class SynthConfig(Config):
     teacher: TeacherKind = TeacherKind.EVIDENCE
     """Who makes the traces."""
 
-    endpoint: EndpointSettings | None = None
-    """The chat model of all four agents, for ``teacher = "endpoint"``."""
+    endpoint: ModelsSettings | None = None
+    """The chat models of the four agents, for ``teacher = "endpoint"``."""
 
     form: Form = Form.NATIVE
     """Whether the AutoAgent calls tools natively or in plain-text ReAct."""
@@ -83,7 +82,8 @@ class SynthConfig(Config):
 
 def command(
     questions: Annotated[
-        str | None, typer.Option(help="File of questions (JSONL, CSV or a benchmark's own), or hf:NAME[:CONFIG][@SPLIT].")
+        str | None,
+        typer.Option(help="File of questions (JSONL, CSV or a benchmark's own), or hf:NAME[:CONFIG][@SPLIT]."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/synth"),
     config: Annotated[Path | None, typer.Option(help="TOML file, or a run's config.json; flags win over it.")] = None,
@@ -91,7 +91,7 @@ def command(
     format: Annotated[str | None, typer.Option(help=f"Layout of the questions: {', '.join(FORMATS)}.")] = None,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint, up to /v1.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name there.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Tasks in work at once.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Tasks in work and requests under way at once.")] = None,
     limit: Annotated[int | None, typer.Option(help="Read at most this many questions.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier run of the same folder.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting as key=value.")] = None,
@@ -99,6 +99,7 @@ def command(
     """Make an audited data set of traces from a file of questions."""
     if not (questions or config or set_):
         raise InputError("--questions FILE is missing (or --config with a file that names them)")
+    named = base_url or "endpoint." in " ".join(set_ or ()) or (config and read_table(config).get("endpoint"))
     flags = {
         "questions": questions,
         "teacher": teacher and teacher.value,
@@ -106,7 +107,7 @@ def command(
         "limit": limit,
         "endpoint.base_url": base_url,
         "endpoint.model": model,
-        "endpoint.concurrency": concurrency if base_url else None,
+        "endpoint.concurrency": concurrency if named else None,
         "synthesis.concurrency": concurrency,
     }
     given = [f"{key}={_toml(value)}" for key, value in flags.items() if value is not None]
@@ -130,41 +131,51 @@ async def synth(config: SynthConfig, out: Path, resume: bool = False) -> Summary
 
     Raises:
         InputError: the questions, the endpoint's settings or the folder can't be used, or the disk refuses.
+        OutageError: the endpoint is gone; what was done is safe, and the run can be resumed.
         ThresholdError: more tasks failed than ``synthesis.max_failed`` allows; everything is written.
     """
     if config.teacher is TeacherKind.ENDPOINT and config.endpoint is None:
         raise InputError("teacher = endpoint needs --base-url and --model (or an [endpoint] table)")
-    tasks = list(read_tasks(config.questions, config.format, config.limit))
-    free = [f"synthesis.{key}" for key in FREE_KEYS] + ["endpoint.concurrency", "licence"]
+    # Read twice and never held: the first time to find bad rows before any work is done.
+    total = sum(1 for _ in read_tasks(config.questions, config.format, config.limit))
+    free = [*(f"synthesis.{key}" for key in FREE_KEYS), *free_keys("endpoint"), "licence"]
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(RunFolder(out))
+        ledger: Ledger | None = None
         if config.teacher is TeacherKind.EVIDENCE:
             who: Teacher = EvidenceTeacher()
         else:
-            model: ChatModel = ScriptedModel(config.synthesis.seed)
+            models: ChatModel | Models = ScriptedModel(config.synthesis.seed)
             if config.endpoint and config.teacher is TeacherKind.ENDPOINT:
-                model = await stack.enter_async_context(Endpoint(config.endpoint))
+                models = await stack.enter_async_context(Models(config.endpoint, out / REQUESTS))
+                ledger = models.ledger
             who = AgentTeacher.on(
-                model, config.form, config.facts is not FactsFrom.NONE, config.facts is FactsFrom.EVIDENCE
+                models, config.form, config.facts is not FactsFrom.NONE, config.facts is FactsFrom.EVIDENCE
             )
         folder.start(config.model_dump(mode="json"), resume, free)
-        stage = stack.enter_context(Reporter().stage("synthesis", len(tasks)))
+        if ledger:
+            stack.enter_context(ledger)
+        stage = stack.enter_context(Reporter().stage("synthesis", total))
 
         def show_progress(progress: Progress) -> None:
-            stage(progress.done, kept=progress.kept, rejected=progress.rejected, failed=progress.failed)
+            shown = {"kept": progress.kept, "rejected": progress.rejected, "failed": progress.failed}
+            paid = {"tokens": progress.tokens, "cost": progress.cost} if ledger else {}
+            stage(progress.done, None, **shown, **{"traces/s": progress.rate}, **paid)
 
-        asked: Iterable[Task] = tasks
+        tasks = read_tasks(config.questions, config.format, config.limit)
         if config.library and isinstance(who, AgentTeacher):
-            asked = stack.enter_context(who.reuse_tools(folder)).follow(tasks)
-        return await synthesise(asked, who, folder, config.synthesis, show_progress)
+            tasks = stack.enter_context(who.reuse_tools(folder)).follow(tasks)
+        return await synthesise(tasks, who, folder, config.synthesis, show_progress, ledger)
 
 
 def show(folder: RunFolder) -> None:
     """Print what a run kept, and why it did not keep the rest."""
     summary = Summary(**read_json(folder.path / SUMMARY))
-    table = Table("tasks", "kept", "rejected", "failed", "seconds", "traces/s")
+    table = Table("tasks", "kept", "rejected", "failed", "seconds", "traces/s", "requests", "tokens", "cost")
     figures = (summary.tasks, summary.kept, summary.rejected, summary.failed)
-    table.add_row(*map(str, figures), f"{summary.seconds:.1f}", f"{summary.traces_per_second:.0f}")
+    speed = (f"{summary.seconds:.1f}", f"{summary.traces_per_second:.3g}")
+    paid = (f"{summary.requests:,}", f"{sum(summary.tokens.values()):,}", f"{sum(summary.cost.values()):,.4g}")
+    table.add_row(*map(str, figures), *speed, *paid)
     Console().print(table)
     if summary.one_call.n:
         typer.echo(f"  one call gives the answer: {summary.one_call.value:.1%} of {summary.one_call.n} tasks")

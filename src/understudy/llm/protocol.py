@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from understudy.messages import Message
+
+
+class Role(StrEnum):
+    """The agents that ask chat models."""
+
+    TOOLMAKER = "toolmaker"
+    FACTDRAFTER = "factdrafter"
+    TOOLACTOR = "toolactor"
+    AUTOAGENT = "autoagent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +23,7 @@ class ChatRequest:
     """One request. Everything that determines the answer is here, so it is also what a cache is keyed by.
 
     Attributes:
-        role: which agent asks (``toolmaker``, ``autoagent``, ``toolactor``, ``factdrafter``); for accounting only.
+        role: which agent asks, a value of ``Role``.
         messages: OpenAI chat messages; ``arguments`` of tool calls are objects.
         tools: OpenAI function objects offered for native calling; empty for none.
         response_schema: JSON Schema that the content must satisfy; None for free text.
@@ -68,5 +78,6 @@ class ChatModel(Protocol):
 
         Raises:
             ModelError: there is no usable answer after the retries of this layer.
+            OutageError: no request will have one.
         """
         ...

@@ -16,7 +16,6 @@ from understudy.llm.protocol import ChatReply, ChatRequest
 from understudy.messages import Message
 from understudy.schema import dumps
 
-MAX_BODY_BYTES = 4 << 20
 MAX_DESCRIPTION = 1024
 _OURS = ("source", "fault")
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
@@ -56,8 +55,6 @@ def to_reply(data: bytes) -> ChatReply:
     Raises:
         ValueError: it is no chat completion; the message is one line.
     """
-    if len(data) > MAX_BODY_BYTES:
-        raise ValueError(f"the reply has {len(data)} bytes; at most {MAX_BODY_BYTES} are accepted")
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -75,6 +72,18 @@ def to_reply(data: bytes) -> ChatReply:
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
     )
+
+
+def error_of(data: bytes) -> tuple[str, str]:
+    """Message and code in the body of an error; empty where it has none. Nothing of it is trusted."""
+    try:
+        body = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return data[:1000].decode(errors="replace"), ""
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if not isinstance(error, dict):
+        return str(error), ""
+    return str(error.get("message") or error.get("detail") or ""), str(error.get("code") or "")
 
 
 def _message(message: Message) -> Message:

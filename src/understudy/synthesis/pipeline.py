@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from pydantic import Field
 
 from understudy.config import Config
-from understudy.errors import MissingExtraError, ThresholdError
+from understudy.errors import MissingExtraError, OutageError, ThresholdError
 from understudy.jsonl import write_json
+from understudy.llm.ledger import Ledger
 from understudy.metric import Metric
 from understudy.noun import Noun
 from understudy.protocols import Teacher
@@ -27,6 +29,9 @@ from understudy.synthesis.store import FAILURES, REJECTED, SUMMARY, TRACES, RunF
 from understudy.task import Task
 from understudy.trace import Stop, Trace
 from understudy.world import World
+
+PROGRESS_SECONDS = 1.0
+"""Seconds between two reports while no task ends."""
 
 
 class SynthesisSettings(Config):
@@ -44,8 +49,8 @@ class SynthesisSettings(Config):
     max_failed: float = Field(default=1.0, ge=0, le=1)
     """Share of failed tasks above which the finished run counts as failed (exit code 3)."""
 
-    limits: Limits = Limits()
-    """What one rollout may use up."""
+    limits: Limits = Limits(timeout=3600.0)
+    """What one rollout may use up. The time is long, as it includes waiting for an endpoint's rate limits."""
 
     audit: AuditSettings = AuditSettings()
     """What is kept."""
@@ -56,9 +61,10 @@ FREE_KEYS = ("concurrency", "max_failed")
 
 
 class Summary(Noun):
-    """``summary.json``: outcomes of the whole run, and how long this process worked on it.
+    """``summary.json``: outcomes and expenses of the whole run, and how long its last process worked on it.
 
     ``one_call`` is the share of tasks whose answer one call gave from nothing but the question; not of one-hop tasks.
+    ``requests`` were answered and paid for; ``tokens`` (read and written) and ``cost`` are theirs, by role.
     """
 
     teacher: str
@@ -70,19 +76,22 @@ class Summary(Noun):
     one_call: Metric
     seconds: float
     traces_per_second: float
+    requests: int = 0
+    tokens: dict[str, int] = Field(default_factory=dict)
+    cost: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is. ``total`` is None when the tasks come from a stream; ``fresh`` counts this process's tasks."""
+    """How far a run is, and what it took. ``rate`` is in tasks per second of this process."""
 
-    total: int | None
     done: int
-    fresh: int
     kept: int
     rejected: int
     failed: int
-    seconds: float
+    rate: float
+    tokens: int
+    cost: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ async def synthesise(
     folder: RunFolder,
     settings: SynthesisSettings,
     on_progress: Callable[[Progress], None] | None = None,
+    ledger: Ledger | None = None,
 ) -> Summary:
     """Make a trace of every task that is not done yet, and write ``summary.json``.
 
@@ -105,16 +115,21 @@ async def synthesise(
         teacher: how a task gets its toolset, world, policy and tools.
         folder: started; the caller closes it.
         settings: seeds, limits and audit.
-        on_progress: called after every task.
+        on_progress: called after every task, and now and then in between.
+        ledger: where the teacher's models count what they cost, if they do.
 
     Raises:
         InputError: the disk refuses, or the tasks can't be read on. What was done is safe, and the run can be resumed.
+        OutageError: the teacher's models are gone. What was done is safe, and the run can be resumed.
         ThresholdError: more tasks failed than ``max_failed`` allows; everything is written.
     """
     started = time.perf_counter()
     source, screen = iter(tasks), Screen(settings.audit)
-    total = len(tasks) if isinstance(tasks, Sized) else None
     fresh = 0
+
+    def report() -> None:
+        if on_progress:
+            on_progress(_progress(folder, ledger, fresh / (time.perf_counter() - started)))
 
     async def work() -> None:
         nonlocal fresh
@@ -126,37 +141,55 @@ async def synthesise(
                 folder.reject(task, [refusal])
             else:
                 _record(folder, task, await _attempt(task, teacher, settings), settings)
+            if not fresh:  # from here on, a summary of what was there before would be wrong
+                (folder.path / SUMMARY).unlink(missing_ok=True)
             fresh += 1
-            if on_progress:
-                on_progress(_progress(folder, total, fresh, time.perf_counter() - started))
+            report()
 
     try:
-        async with asyncio.TaskGroup() as group:
+        async with _now_and_then(report), asyncio.TaskGroup() as group:
             for _ in range(settings.concurrency):
                 group.create_task(work())
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     folder.flush()
     seconds = time.perf_counter() - started
-    kept, rejected, failed = (folder.counts[name] for name in (TRACES, REJECTED, FAILURES))
+    end = _progress(folder, ledger, fresh / seconds)
     summary = Summary(
         teacher=teacher.name,
-        tasks=kept + rejected + failed,
-        kept=kept,
-        rejected=rejected,
-        failed=failed,
+        tasks=end.done,
+        kept=end.kept,
+        rejected=end.rejected,
+        failed=end.failed,
         reasons=dict(sorted(folder.reasons.items())),
         one_call=folder.oracles.share,
         seconds=round(seconds, 3),
-        traces_per_second=round(fresh / seconds, 3) if fresh else 0.0,
+        traces_per_second=round(end.rate, 3),
+        requests=ledger.requests if ledger else 0,
+        tokens=dict(sorted(ledger.tokens.items())) if ledger else {},
+        cost={role: round(cost, 6) for role, cost in sorted(ledger.cost.items())} if ledger else {},
     )
-    if fresh or not (folder.path / SUMMARY).exists():  # else the time of the process that did the work stays
+    if not (folder.path / SUMMARY).exists():  # else the time of the process that did the work stays
         write_json(folder.path / SUMMARY, summary.model_dump())
-    if failed > settings.max_failed * summary.tasks:
+    if summary.failed > settings.max_failed * summary.tasks:
         raise ThresholdError(
-            f"max_failed: {failed} of {summary.tasks} tasks failed; {settings.max_failed:.1%} are allowed"
+            f"max_failed: {summary.failed} of {summary.tasks} tasks failed; {settings.max_failed:.1%} are allowed"
         )
     return summary
+
+
+@asynccontextmanager
+async def _now_and_then(report: Callable[[], None]) -> AsyncIterator[None]:
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            report()
+
+    repeating = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        repeating.cancel()
 
 
 async def _attempt(task: Task, teacher: Teacher, settings: SynthesisSettings) -> tuple[World, Trace] | _Failure:
@@ -166,7 +199,7 @@ async def _attempt(task: Task, teacher: Teacher, settings: SynthesisSettings) ->
         try:
             toolset, world = await teacher.prepare(task, derive_seed(seed, "prepare"))
             trace = await rollout(task, toolset, world, teacher.policy, teacher.tools, settings.limits, seed)
-        except MissingExtraError:  # no other task would fare better
+        except (MissingExtraError, OutageError):  # no other task would fare better
             raise
         except Exception as error:  # one bad task must not end a run of many: what failed, and how often, is recorded
             failure = _Failure(type(error).__name__, str(error))
@@ -191,6 +224,8 @@ def _record(folder: RunFolder, task: Task, made: tuple[World, Trace] | _Failure,
         folder.keep(task, world, trace)
 
 
-def _progress(folder: RunFolder, total: int | None, fresh: int, seconds: float) -> Progress:
+def _progress(folder: RunFolder, ledger: Ledger | None, rate: float) -> Progress:
     kept, rejected, failed = (folder.counts[name] for name in (TRACES, REJECTED, FAILURES))
-    return Progress(total, kept + rejected + failed, fresh, kept, rejected, failed, seconds)
+    tokens = sum(ledger.tokens.values()) if ledger else 0
+    cost = sum(ledger.cost.values()) if ledger else 0.0
+    return Progress(kept + rejected + failed, kept, rejected, failed, rate, tokens, cost)

@@ -10,7 +10,7 @@ from understudy.agents.factdrafter import FactDrafter
 from understudy.agents.toolactor import ToolActor
 from understudy.agents.toolmaker import ToolMaker
 from understudy.contract import ToolContract
-from understudy.llm.protocol import ChatModel
+from understudy.llm.protocol import ChatModel, Role
 from understudy.protocols import Policy, ToolSource
 from understudy.synthesis.store import RunFolder
 from understudy.synthesis.toolmaking import Toolmaking
@@ -47,9 +47,13 @@ class AgentTeacher:
 
     @classmethod
     def on(
-        cls, model: ChatModel, form: Form = Form.NATIVE, facts: bool = True, from_evidence: bool = True
+        cls,
+        model: ChatModel | Mapping[Role, ChatModel],
+        form: Form = Form.NATIVE,
+        facts: bool = True,
+        from_evidence: bool = True,
     ) -> AgentTeacher:
-        """All four agents on one chat model.
+        """All four agents on one chat model, or each on its own.
 
         Args:
             model: who plays them.
@@ -57,9 +61,13 @@ class AgentTeacher:
             facts: whether worlds get facts; without, the ToolActor says what its model knows.
             from_evidence: whether annotated evidence may be used for them.
         """
-        tools = Toolbox(SimulatedTools(ToolActor(model)))
+        of = model if isinstance(model, Mapping) else dict.fromkeys(Role, model)
         return cls(
-            ToolMaker(model), FactDrafter(model) if facts else None, AutoAgent(model, form), tools, from_evidence
+            ToolMaker(of[Role.TOOLMAKER]),
+            FactDrafter(of[Role.FACTDRAFTER]) if facts else None,
+            AutoAgent(of[Role.AUTOAGENT], form),
+            Toolbox(SimulatedTools(ToolActor(of[Role.TOOLACTOR]))),
+            from_evidence,
         )
 
     def reuse_tools(self, folder: RunFolder) -> Toolmaking:
