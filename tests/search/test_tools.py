@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from understudy.agents.toolactor import ToolActor
 from understudy.errors import SimulatorError, ToolError
+from understudy.llm.scripted import ScriptedChat
+from understudy.schema import dumps
 from understudy.search.memory import MemoryIndex
 from understudy.search.tools import MAX_TEXT_CHARS, SEARCH, SearchTools
 from understudy.task import Passage
+from understudy.tools.simulated import SimulatedTools
 from understudy.trace import Call, Source, Status
 from understudy.world import World
 
@@ -52,3 +56,13 @@ async def test_other_contracts_are_refused_and_a_failing_retriever_is_not_the_po
         await SearchTools(Down()).call(SEARCH.model_copy(update={"name": "other"}), call("x"), World("t"))
     with pytest.raises(SimulatorError, match="down"):
         await SearchTools(Down()).call(SEARCH, call("x"), World("t"))
+
+
+async def test_a_model_can_play_the_same_tool():
+    passage = {"title": "First for Women", "text": "A women's magazine."}
+    actor = ToolActor(ScriptedChat([dumps({"results": [passage]})]))
+    simulated = await SimulatedTools(actor).call(SEARCH, call("women's magazine"), World("t"))
+    live = await SearchTools(MemoryIndex.build(PASSAGES), top_k=1).call(SEARCH, call("women's magazine"), World("t"))
+    assert simulated.content == {"results": [passage]}
+    assert simulated.status is live.status is Status.OK
+    assert [set(found) for found in simulated.content["results"]] == [set(found) for found in live.content["results"]]

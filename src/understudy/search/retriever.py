@@ -31,6 +31,7 @@ class Retriever(Protocol):
         """At most ``k`` hits for each query, best first; none where nothing matches.
 
         Raises:
-            SimulatorError: there is no answer, whatever the query.
+            SimulatorError: this search has no answer.
+            OutageError: no search will have one.
         """
         ...
