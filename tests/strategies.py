@@ -70,6 +70,38 @@ def steps(draw: st.DrawFn) -> Step:
     return Step(turn=malformed, observations=(error,))
 
 
+_described = st.fixed_dictionaries({}, optional={"description": text, "title": text, "default": json_values})
+_leaves = st.one_of(
+    st.sampled_from([{}, {"type": "string"}, {"type": "boolean"}, {"type": "null"}, {"type": ["string", "null"]}]),
+    st.builds(lambda low: {"type": "integer", "minimum": low}, st.integers(-(2**53), 2**53)),
+    st.builds(lambda high: {"type": "number", "maximum": high}, st.floats(allow_nan=False, allow_infinity=False)),
+    st.builds(lambda values: {"enum": values}, st.lists(scalars, min_size=1, max_size=3)),
+)
+
+
+def _objects_of(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(text, inner, max_size=3).flatmap(
+        lambda properties: st.fixed_dictionaries(
+            {
+                "type": st.just("object"),
+                "properties": st.just(properties),
+                "required": st.lists(st.sampled_from(sorted(properties)), unique=True) if properties else st.just([]),
+            },
+            optional={"additionalProperties": st.booleans()},
+        )
+    )
+
+
+schemas: st.SearchStrategy[dict[str, Any]] = st.recursive(
+    st.builds(lambda leaf, said: leaf | said, _leaves, _described),
+    lambda inner: _objects_of(inner) | st.builds(lambda items: {"type": "array", "items": items}, inner),
+    max_leaves=4,
+)
+"""JSON Schemas of any shape."""
+contracts = st.builds(
+    ToolContract, name=names, description=text, parameters=_objects_of(schemas), returns=st.just({}) | schemas
+)
+
 CONTRACT = ToolContract(
     name="find_director",
     description="Find who directed a film.",
