@@ -38,12 +38,15 @@ def mean(values: Sequence[float], seed: int = 0) -> Metric:
     if not values:
         return Metric(value=0.0, n=0, ci95=(0.0, 0.0))
     data = np.asarray(values, dtype=float)
+    value = float(data.mean())
+    if data.min() == data.max():  # so is every resample
+        return Metric(value=value, n=len(data), ci95=(value, value))
     generator = np.random.default_rng(seed)
     rows = max(1, _MAX_DRAWS // len(data))
     sizes = ((min(rows, RESAMPLES - start), len(data)) for start in range(0, RESAMPLES, rows))
     resampled = [data[generator.integers(0, len(data), size=size)].mean(axis=1) for size in sizes]
     low, high = np.quantile(np.concatenate(resampled), [0.025, 0.975])
-    return Metric(value=float(data.mean()), n=len(data), ci95=(float(low), float(high)))
+    return Metric(value=value, n=len(data), ci95=(float(low), float(high)))
 
 
 def paired_difference(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Metric:

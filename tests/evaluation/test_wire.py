@@ -94,7 +94,7 @@ def questions(tmp_path):
 
 
 def config(questions, url, **tools) -> EvalConfig:
-    endpoint = {"base_url": url, "model": "m"}
+    endpoint = {"base_url": url, "model": "m", "price": {"prompt": 1.0, "completion": 2.0}}
     values = {
         "questions": {"path": str(questions)},
         "policy": {"kind": "endpoint", "endpoint": endpoint},
@@ -110,7 +110,10 @@ async def test_without_facts_no_request_carries_answers_or_evidence(questions, t
         finished = await run_evaluation(settings, tmp_path / "run", open_policy)
     assert finished.result.facts == "none"
     assert finished.result.calls.value == 1
-    assert finished.result.prompted == 6 * 200
+    assert (finished.result.prompted, finished.result.tokens) == (6 * 200, 6 * 20)
+    assert finished.result.cost == pytest.approx(6 * (200 * 1.0 + 20 * 2.0) / 1e6)
+    paid = [json.loads(line)["role"] for line in (tmp_path / "run" / "requests.jsonl").read_text().splitlines()]
+    assert paid.count("toolactor") == paid.count("autoagent") == 6  # a call, and the simulator asked directly
     assert {record.prediction for record in finished.result.records} == {"perhaps"}
     assert finished.controls.simulator.policy == "direct:m"
     said = b"".join(heard).decode()

@@ -1,8 +1,8 @@
 """A whole evaluation from its configuration: questions, tools, policy, score, controls, manifest.
 
 The folder of a run holds ``manifest.json`` (the configuration, resolved and pinned), ``prepared.jsonl`` (tools and
-worlds that a model made), ``records.jsonl``, ``controls/`` and, once all is done, ``result.json``. A killed run goes on
-from there.
+worlds that a model made), ``requests.jsonl`` (what simulation cost), ``records.jsonl``, ``controls/`` and, once all is
+done, ``result.json``. A killed run goes on from there.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ async def run_evaluation(
     Raises:
         InputError: questions, policy or tools can't be had, something differs from a pin, or the folder holds another
             run.
+        OutageError: a model or a search is gone for good; what was done is safe, and the run can be resumed.
         ThresholdError: more questions were lost than ``max_failed`` allows; everything is written.
     """
     show = show or (lambda stage, done, total, correct: None)
@@ -74,7 +75,7 @@ async def run_evaluation(
         claimed.enter_context(lock(out))
         async with AsyncExitStack() as open_things:
             questions = read_questions(config.questions, config.pins.ids)
-            toolkit = await open_toolkit(config.tools, config.seed, open_things)
+            toolkit = await open_toolkit(config.tools, config.seed, out, open_things)
             policy = open_policy(config, open_things)
             pins = Pins(
                 understudy=understudy.__version__,
@@ -95,6 +96,8 @@ async def run_evaluation(
             )
             results = [out / name for name in (RECORDS, RESULT, PREPARED)]
             claim_config(out / MANIFEST, manifest.model_dump(mode="json"), resume, results, FREE_KEYS)
+            if toolkit.ledger:
+                open_things.enter_context(toolkit.ledger)
             finished = await _Run(manifest, out, list(questions.tasks), policy, toolkit, show).finish()
     _check_failures(finished, config.max_failed, out)
     return finished

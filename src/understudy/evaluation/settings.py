@@ -14,7 +14,9 @@ from pydantic import Field, model_validator
 
 from understudy.agents.autoagent import Form
 from understudy.config import Config
+from understudy.llm.endpoint import FREE_KEYS as ENDPOINT_KEYS
 from understudy.llm.endpoint import EndpointSettings
+from understudy.llm.models import ModelsSettings, free_keys
 from understudy.rollout import Limits
 from understudy.scoring import Rule
 from understudy.search.retriever import DEFAULT_K
@@ -167,8 +169,8 @@ class ToolSettings(Config):
     """What the simulator is told: ``none`` (it says what its model knows), ``drafted`` from the question alone, or
     ``evidence`` where a question has it. Only ``none`` and live tools measure what a benchmark asks."""
 
-    simulator: EndpointSettings | None = None
-    """The chat model of ToolMaker, FactDrafter and ToolActor."""
+    simulator: ModelsSettings | None = None
+    """The chat models of ToolMaker, FactDrafter and ToolActor. Their answers are kept, so that none is paid twice."""
 
     search: SearchSettings | None = None
     """The search, for ``live``."""
@@ -247,10 +249,7 @@ class EvalConfig(Config):
 FREE_KEYS = (
     "concurrency",
     "max_failed",
-    *(
-        f"{table}.{key}"
-        for table in ("policy.endpoint", "tools.simulator")
-        for key in ("concurrency", "timeout", "attempts", "backoff")
-    ),
+    *(f"policy.endpoint.{key}" for key in ENDPOINT_KEYS),
+    *free_keys("tools.simulator"),
 )
 """What may differ when a run is resumed: it changes no result."""
