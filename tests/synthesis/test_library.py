@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -130,7 +131,7 @@ def run(
                 if stop_after and folder.counts.total() >= stop_after:
                     running.cancel()
 
-            with teacher.reuse_tools(folder) as toolmaking:
+            with closing(teacher.reuse_tools(folder)) as toolmaking:
                 followed = toolmaking.follow(tasks)
                 running = asyncio.ensure_future(synthesise(followed, teacher, folder, settings, stop))
                 await asyncio.wait([running])
@@ -212,7 +213,7 @@ async def test_the_maker_is_offered_the_library_and_may_reuse_it(tmp_path: Path)
     ]
     with RunFolder(tmp_path) as folder:
         folder.start({}, resume=False)
-        with Toolmaking(folder, ToolMaker(model)) as toolmaking:
+        with closing(Toolmaking(folder, ToolMaker(model))) as toolmaking:
             toolsets = [await toolmaking.make(task, 1) for task in toolmaking.follow(tasks)]
             requests = len(model.requests)
             assert [await toolmaking.make(task, 1) for task in tasks] == toolsets
@@ -228,5 +229,5 @@ async def test_the_maker_is_offered_the_library_and_may_reuse_it(tmp_path: Path)
 async def test_a_task_that_nobody_announced_is_a_mistake(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as folder:
         folder.start({}, resume=False)
-        with Toolmaking(folder, ToolMaker(ScriptedChat([]))) as toolmaking, pytest.raises(LookupError):
+        with closing(Toolmaking(folder, ToolMaker(ScriptedChat([])))) as toolmaking, pytest.raises(LookupError):
             await toolmaking.make(Task(id="t", question="Who?", answers=("x",)), 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -164,7 +164,7 @@ async def synth(config: SynthConfig, out: Path, resume: bool = False) -> Summary
 
         tasks = read_tasks(config.questions, config.format, config.limit)
         if config.library and isinstance(who, AgentTeacher):
-            tasks = stack.enter_context(who.reuse_tools(folder)).follow(tasks)
+            tasks = stack.enter_context(closing(who.reuse_tools(folder))).follow(tasks)
         return await synthesise(tasks, who, folder, config.synthesis, show_progress, ledger)
 
 

@@ -19,8 +19,7 @@ import asyncio
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import orjson
 
@@ -209,14 +208,6 @@ class Toolmaking:
         if isinstance(tool, str):
             return UTILITIES[tool].contract
         return self._contract(tool) if isinstance(tool, int) else ToolContract(**tool)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _record(tool: ToolContract | int) -> Any:
