@@ -57,7 +57,7 @@ class Command:
 
     def wait(self) -> subprocess.CompletedProcess[str]:
         """Wait for its end."""
-        self._process.join(120)
+        self._process.join(300)
         code = self._process.exitcode
         assert code is not None, f"still running: {self._arguments}"
         self._process.close()

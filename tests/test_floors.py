@@ -14,7 +14,7 @@ import readme
 
 PACKAGE = Path(__file__).parents[1] / "src" / "understudy"
 HEAVY = {"torch", "transformers", "trl", "accelerate", "peft", "safetensors", "tokenizers", "datasets", "pyarrow"}
-NEEDS_TORCH = ("understudy.training.", "understudy.lab.base.", "understudy.cli.stages")
+NEEDS_TORCH = ("understudy.training.", "understudy.lab.base.", "understudy.cli.stages", "understudy.cli.exam")
 BLOCKED = """
 import importlib, pkgutil, sys
 

@@ -220,3 +220,24 @@ def test_without_torch_the_extra_is_named(config, tmp_path):
         error = one_line(run_as_user(*command, env=bare))
         assert re.search(r"(torch|transformers|trl) is not installed; run: pip install 'understudy\[train\]'", error)
     assert not (tmp_path / "base").exists()
+
+
+def test_a_full_demo_has_the_controls_and_three_seeds(tmp_path):
+    smaller = ("trace_questions=24", "test_questions=3", "sft.epochs=1", "grpo.steps=1", "validation_questions=2")
+    path = tmp_path / "demo.toml"
+    path.write_text(CONFIG)
+    settings = [part for one in smaller for part in ("--set", one)]
+    done = run("demo", "--out", tmp_path / "out", "--config", path, "--seed", "3", "--full", *settings)
+    assert done.returncode == 0, done.stderr
+    found = report(tmp_path / "out")
+    assert [one["seed"] for one in found["seeds"]] == [4, 5]
+    for one in (found, *found["seeds"]):
+        assert one["controls"].keys() == {
+            "further_sft", "shuffled_rewards", "corrupted", "over_further_sft", "over_shuffled_rewards",
+            "gap_corrupted",
+        }  # fmt: skip
+        assert all(metric["n"] == 3 for metric in one["controls"].values())
+    assert {"further_sft", "shuffled_rewards", "eval_corrupted"} <= found["seconds"].keys()
+    starts = {weights(tmp_path / "out", name) for name in ("sft", "grpo", "further_sft", "shuffled_rewards")}
+    assert len(starts) >= 3  # GRPO keeps the SFT model's weights where no later ones do better
+    assert report(tmp_path / "out" / "seed-4")["em"] == found["seeds"][0]["em"]

@@ -105,7 +105,7 @@ def test_relations_compose_in_questions(universe: Universe) -> None:
         ("Who is the spouse of the director of Khal Zurj?", ("director", "spouse")),
         ("Name the partner of the person who directed Khal Zurj.", ("director", "spouse")),
         ("Tell me the mother-in-law of Khal Zurj's filmmaker.", ("director", "spouse", "mother")),
-        ("What is the country of birth of the school that Khal Zurj attended?", ("school", "birthplace", "country")),
+        ("What is the country of birth of the company that employed Khal Zurj?", ("employer", "birthplace", "country")),
     ):
         plan = parse(text)
         assert plan is not None

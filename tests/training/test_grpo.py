@@ -19,7 +19,7 @@ from understudy.training.grpo import GrpoConfig, _trainer, grpo, schedule
 from understudy.training.grpo_trainer import without_padding
 from understudy.training.models import load_model, make_renderer
 from understudy.training.policy import ModelPolicy, engine_for
-from understudy.training.rollouts import TaskSet
+from understudy.training.rollouts import TaskSet, shuffled
 from understudy.training.sft import SftConfig, sft
 
 LETTERS = "abcd"
@@ -253,3 +253,25 @@ def test_a_model_that_cannot_be_sampled_from_stops_the_run(rolled, monkeypatch):
     monkeypatch.setattr("understudy.training.policy.ModelSession.step", refuse)
     with pytest.raises(UnderstudyError, match="weights are gone"):
         rolled(LookUp())
+
+
+def test_shuffled_rewards_stay_within_their_group_and_with_the_rollouts_that_count():
+    rewards = [0.0, 1.0, None, 2.0, 3.0, 4.0, 5.0, None]
+    dealt = [shuffled(rewards, 4, seed) for seed in range(20)]
+    for one in dealt:
+        assert [reward is None for reward in one] == [reward is None for reward in rewards]
+        for start in (0, 4):
+            assert {*one[start : start + 4]} == {*rewards[start : start + 4]}
+    assert len({tuple(one) for one in dealt}) > 5
+    assert shuffled(rewards, 4, 7) == dealt[7]
+
+
+def test_with_shuffled_rewards_the_reward_says_nothing_about_its_rollout(start, given, tmp_path):
+    """The same sampled rollouts, the same rewards in each group, dealt out otherwise."""
+    results = [
+        grpo(configured(start, steps=1, shuffle_rewards=shuffle), tmp_path / str(shuffle), given, LookUp())
+        for shuffle in (False, True)
+    ]
+    assert results[0].reward_first == pytest.approx(results[1].reward_first)
+    weights = [(tmp_path / str(shuffle) / "model" / "model.safetensors").read_bytes() for shuffle in (False, True)]
+    assert weights[0] != weights[1]

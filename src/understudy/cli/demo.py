@@ -23,7 +23,7 @@ from understudy.errors import InputError, needs_extra
 from understudy.jsonl import read_json, write_json
 from understudy.lab.mistakes import Mistakes
 from understudy.metric import Metric
-from understudy.report.model import Report
+from understudy.report.model import Report, SeedRun
 from understudy.report.page import HTML, read_report
 from understudy.rollout import Limits
 from understudy.synthesis.pipeline import SynthesisSettings
@@ -32,18 +32,20 @@ from understudy.synthesis.store import CONFIG
 from understudy.task import Kind
 
 STAGES, TOTAL, REPORT = "stages.json", "total", "report"
+SEEDS = 3
+"""Runs of a full demo."""
 
 
 class SftShape(Config):
     """SFT of the lab's model."""
 
-    lr: float = Field(default=2e-3, gt=0)
+    lr: float = Field(default=1.2e-2, gt=0)
     """Peak learning rate (Muon for the matrices, AdamW for the rest)."""
 
     epochs: float = Field(default=4.0, gt=0)
     """Passes over the kept traces."""
 
-    batch_size: int = Field(default=16, gt=0)
+    batch_size: int = Field(default=8, gt=0)
     """Traces per step."""
 
     held_out: float = Field(default=0.1, gt=0, lt=1)
@@ -84,6 +86,9 @@ class DemoConfig(Config):
     seed: int = 0
     """Of everything: universes, questions, mistakes, training."""
 
+    full: bool = False
+    """Also run the controls (further SFT, shuffled rewards, a corrupted simulator), on three seeds."""
+
     entities: int = Field(default=2100, ge=200)
     """Size of each universe."""
 
@@ -114,7 +119,7 @@ class DemoConfig(Config):
     synthesis: SynthesisSettings = SynthesisSettings()
     """Limits and audit of synthesis (its seed is the demo's)."""
 
-    limits: Limits = Limits(max_turns=6, max_tokens=400)
+    limits: Limits = Limits(max_turns=7, max_tokens=400)
     """Of rollouts in training and evaluation."""
 
     sft: SftShape = SftShape()
@@ -162,23 +167,47 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("runs/demo"),
     seed: Annotated[int | None, typer.Option(help="Seed of the whole run.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file, or a run's config.json; flags win over it.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="With all controls, on three seeds.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier run of the same folder.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting as key=value.")] = None,
 ) -> None:
     """Run the whole method in the embedded lab, and write report.json and report.html."""
     started = time.monotonic()
     seeds = [] if seed is None else [f"seed={seed}"]
-    settings = load_config(DemoConfig, config, [*seeds, *(set_ or ())])
+    settings = load_config(DemoConfig, config, [*seeds, *(["full=true"] if full else ()), *(set_ or ())])
     with lock(out):
-        claim_config(out / CONFIG, settings.model_dump(mode="json"), resume, [out / STAGES], ())
-        ledger = Ledger(out / STAGES, started)
-        report = read_report(out) if ledger.is_done(REPORT) else None
-        if report is None:
-            with needs_extra("train"):
-                from understudy.cli.stages import run_demo
-            report = run_demo(settings, out, ledger, Reporter())
+        others = []
+        for more in range(1, SEEDS) if settings.full else ():
+            other = settings.model_copy(update={"seed": settings.seed + more})
+            found = run_seed(other, out / f"seed-{other.seed}", resume, started)
+            others.append(SeedRun(**{name: getattr(found, name) for name in SeedRun.model_fields}))
+            started = time.monotonic()
+        report = run_seed(settings, out, resume, started, tuple(others))
     show(report)
     typer.echo(f"report: {out / HTML}")
+
+
+def run_seed(settings: DemoConfig, out: Path, resume: bool, started: float, others: tuple[SeedRun, ...] = ()) -> Report:
+    """Run the demo on one seed, or read the report of what is done.
+
+    Args:
+        settings: of the run.
+        out: its folder.
+        resume: go on with an earlier run of the same folder.
+        started: when its work began (``time.monotonic``).
+        others: outcomes on other seeds, for the report.
+
+    Raises:
+        InputError: the folder holds another run, or the disk refuses.
+    """
+    claim_config(out / CONFIG, settings.model_dump(mode="json"), resume, [out / STAGES], ())
+    ledger = Ledger(out / STAGES, started)
+    report = read_report(out) if ledger.is_done(REPORT) else None
+    if report is None:
+        with needs_extra("train"):
+            from understudy.cli.stages import run_demo
+        report = run_demo(settings, out, ledger, Reporter(), others)
+    return report
 
 
 def show(report: Report) -> None:

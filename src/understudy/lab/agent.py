@@ -19,6 +19,11 @@ from understudy.schema import dumps
 from understudy.trace import Call, Turn, error_status
 
 UNKNOWN = "unknown"
+GOALS = {
+    Op.VALUE: "", Op.LESS: "which is less? ", Op.MORE: "which is more? ", Op.SAME: "are they the same? ",
+    Op.DIFFERENCE: "their difference. ", Op.SUM: "their sum. ",
+}  # fmt: skip
+"""What the values are wanted for."""
 _NUMBER = re.compile(r"-?\d[\d,]*")
 
 
@@ -94,6 +99,7 @@ class _Agent:
         self._calculator = next((tool for tool in seen.tools if tool.calculates), None)
         self._passed: list[str] = []
         self._known = Known()
+        self._outline = "" if seen.made else _outline(plan)
         tools = {tool.name: tool for tool in seen.tools}
         for made in seen.made:
             self._known.learn(made, tools.get(made.name))
@@ -126,11 +132,10 @@ class _Agent:
         return here
 
     def _seek(self, relation: str, here: str) -> _Move | None:
-        noun = relations()[relation].nouns[0]
         tool = next((tool for tool in self._lookups if tool.named[:1] == (relation,)), None)
         tool = tool or next((tool for tool in self._lookups if relation in (*tool.named, *tool.described)), None)
         if tool is not None and (relation, here.casefold()) not in self._known.values:
-            return self._err(_Move(f"I need the {noun}.", tool, here))
+            return self._err(_Move(f"{self._outline}Need:{_key(relation)}", tool, here))
         for word in relations()[relation].nouns if self._search is not None else ():
             if (query := f"{word} of {here}") not in self._known.searched:
                 return _Move(f"I search for the {word}.", self._search, query)
@@ -147,7 +152,16 @@ class _Agent:
             )
         answer = self._plan.conclude(numbers)
         result = self._known.computed.get(expression)
-        return self._conclude(f"The result is {result}." if result else "I work it out.", answer)
+        if result is None:
+            return self._conclude("I work it out.", answer)
+        winner = (
+            ""
+            if not self._plan.offers_answers
+            else ": the first"
+            if answer == self._plan.paths[0].start
+            else ": the second"
+        )
+        return self._conclude(f"The result is {result}{winner}.", answer)
 
     def _conclude(self, thought: str, answer: str) -> _Move:
         if self._rng.random() < self._mistakes.wrong_answer:
@@ -189,9 +203,7 @@ class _Agent:
         if not others:
             return move
         tool = self._rng.choice(others)
-        return replace(
-            move, tool=tool, thought=f"I look up the {relations()[tool.named[0]].nouns[0]} of {move.argument}."
-        )
+        return replace(move, tool=tool, thought=f"{self._outline}Need:{_key(tool.named[0])}")
 
     def _malform(self, move: _Move) -> _Move:
         return replace(move, flaw=self._rng.choice(list(Flaw)))
@@ -203,6 +215,17 @@ class _Agent:
             return move
         at = self._rng.choice(places)
         return replace(move, argument=f"{text[:at]}{text[at + 1]}{text[at]}{text[at + 2 :]}")
+
+
+def _outline(plan: Plan) -> str:
+    """What has to be looked up, in order, and what for: the thought of the first turn."""
+    steps = "; ".join(f"{path.start}:{'/'.join(map(_key, path.relations))}" for path in plan.paths)
+    return f"{steps}; {GOALS[plan.op]}"
+
+
+def _key(relation: str) -> str:
+    """The noun of a relation as tools and results write it, so that one word is one token wherever it stands."""
+    return relations()[relation].nouns[0].replace(" ", "_")
 
 
 def _call(move: _Move, tool: Offered, turn: int) -> Call:

@@ -13,7 +13,7 @@ from understudy.noun import Noun
 
 NUMERIC = ("year", "quantity")
 VALUES = ("year", "date", "quantity")
-ENTITY_TYPES = ("person", "film", "book", "city", "country", "company", "school")
+ENTITY_TYPES = ("person", "film", "city", "country", "company")
 
 
 class Relation(Noun):

@@ -13,7 +13,8 @@ from understudy.lab.documents import read
 from understudy.lab.lexicon import relation_named
 
 _NAMES = ("name", "title")
-_TEXTS = ("extract", "summary", "snippet", "text")
+TEXTS = ("extract", "summary", "snippet", "text")
+"""Keys under which results speak in sentences."""
 MAX_RECORDS = 64
 
 
@@ -59,7 +60,7 @@ def _records(content: Any) -> Iterator[dict[str, Any]]:
 
 
 def _stated(record: dict[str, Any], about: str) -> list[tuple[str, str]]:
-    texts = [record[key] for key in _TEXTS if isinstance(record.get(key), str)]
+    texts = [record[key] for key in TEXTS if isinstance(record.get(key), str)]
     return [(fact.relation, fact.object) for text in texts for fact in read(about, text)]
 
 

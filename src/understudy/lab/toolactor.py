@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from understudy.lab.documents import read
+from understudy.lab.documents import read, sentence
 from understudy.lab.lexicon import relation_named, words
 from understudy.lab.mistakes import Mistakes, corrupted, mistaken
 from understudy.lab.names import SPLITS, inventories
 from understudy.lab.parsing import parse
 from understudy.lab.relations import Relation, relations, relations_of
+from understudy.lab.results import TEXTS
 from understudy.lab.universe import MONTHS
 from understudy.schema import dumps
 from understudy.task import Fact
@@ -44,7 +45,7 @@ def act_tool(payload: dict[str, Any], mistakes: Mistakes, corrupt: float, rng: r
         return rng.choice(("I would return the value here.", dumps({"note": value})))
     if drawn < mistakes.broken_result + mistakes.wrong_fact:
         value = mistaken(value)
-    return dumps(_result(tool["returns"], relation, arguments, value))
+    return dumps(_result(tool["returns"], relation, subject, value))
 
 
 def _same(stated: str, relation: str | None, tool: str) -> bool:
@@ -53,12 +54,14 @@ def _same(stated: str, relation: str | None, tool: str) -> bool:
     return set(words(stated)) <= set(words(tool))
 
 
-def _result(returns: dict[str, Any], relation: str | None, arguments: dict[str, Any], value: str) -> dict[str, str]:
-    """The value under the key that names the relation; other keys repeat the arguments, or stay empty."""
-    keys = list(returns.get("properties") or {"value": {}})
-    others = [key for key in keys if key not in arguments]
-    holder = next((key for key in others if relation_named(key) == relation), others[0] if others else keys[0])
-    return {key: value if key == holder else str(arguments.get(key, "")) for key in keys}
+def _result(returns: dict[str, Any], relation: str | None, subject: str, value: str) -> dict[str, str]:
+    """The value in a sentence or under the key that names the relation; other keys hold the subject."""
+    keys = list(returns.get("properties") or ("value",))
+    spoken = next((key for key in keys if key in TEXTS), None)
+    if spoken is not None and relation is not None:
+        return {key: subject for key in keys} | {spoken: sentence(subject, relation, value)}
+    holder = next((key for key in keys if relation_named(key) == relation), keys[-1])
+    return {key: value if key == holder else subject for key in keys}
 
 
 def draft_facts(question: str, passages: list[dict[str, str]], rng: random.Random) -> list[dict[str, str]]:
@@ -81,9 +84,9 @@ def _invented(relation: Relation, rng: random.Random) -> str:
     match relation.to:
         case "person":
             return words_of.person(rng)
-        case "film" | "book":
+        case "film":
             return words_of.work(rng)
-        case "company" | "school":
+        case "company":
             return words_of.body(rng)
         case "city" | "country":
             return rng.choice(words_of.place)

@@ -11,17 +11,21 @@ from understudy.lab.parsing import parse
 from understudy.lab.relations import Relation, relations
 from understudy.task import Kind
 
-PLAIN_NAMES = ("get_{noun}", "find_{noun}", "read_{noun}", "fetch_{noun}")
-TYPED_NAMES = ("get_{kind}_{noun}", "find_{kind}_{noun}", "get_{noun}_of_{kind}", "find_{noun}_of_{kind}")
+NAMES = (
+    "get_{noun}", "find_{noun}", "read_{noun}", "fetch_{noun}", "get_{noun}_of_{kind}", "find_{noun}_of_{kind}",
+    "look_up_{noun}", "look_up_{noun}_of_{kind}",
+)  # fmt: skip
+"""How a toolset names its tools: all of one set alike, as the tools of one API are."""
 DESCRIPTIONS = (
     "Look up the {noun} of a {kind}.",
     "Find the {noun} of a {kind}.",
     "Gives the {noun} of the given {kind}.",
     "Tells a {kind}'s {noun}.",
 )
-TITLED = ("film", "book")
-ECHO_SHARE = 0.2
-"""How many results repeat what was asked about."""
+SHAPES = (("{key}",), ("{key}",), ("name", "{key}"), ("text",))
+"""Keys of a toolset's results: the value alone, a record of the subject, a sentence."""
+USUAL = 0.7
+"""How many tools are named after the first noun of their relation."""
 
 
 def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[str, Any]:
@@ -39,25 +43,24 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
         chosen, kind, wanted = named + rng.sample(others, FEWEST + 1 - len(named)), Kind.BRIDGE, []
     else:
         chosen, kind, wanted = relations_to_offer(plan, rng), plan.kind, utilities_to_offer(plan)
-    tools = [_contract(relation, rng) for relation in chosen]
+    style, shape = rng.choice(NAMES), rng.choice(SHAPES)
+    tools = [_contract(relation, style, shape, rng) for relation in chosen]
     rng.shuffle(tools)
     return {"kind": kind.value, "utilities": [name for name in wanted if name in utilities], "tools": tools}
 
 
-def _contract(relation: Relation, rng: random.Random) -> dict[str, Any]:
-    noun, typed = rng.choice(relation.nouns), len(relation.of) == 1
-    kind = " or ".join(relation.of)
-    pattern = rng.choice(PLAIN_NAMES + TYPED_NAMES if typed else PLAIN_NAMES)
-    parameters = [kind, "title" if kind in TITLED else "name"] if typed else ["name", "entity"]
-    parameter, key = rng.choice(parameters), noun.replace(" ", "_").replace("-", "_")
-    fields = [parameter, key] if rng.random() < ECHO_SHARE and parameter != key else [key]
+def _contract(relation: Relation, style: str, shape: tuple[str, ...], rng: random.Random) -> dict[str, Any]:
+    noun = relation.nouns[0] if rng.random() < USUAL else rng.choice(relation.nouns)
+    kind = relation.of[0]
+    parameter = rng.choice((kind, "title" if kind == "film" else "name"))
+    key = noun.replace(" ", "_").replace("-", "_")
     return {
-        "name": pattern.format(noun=key, kind=kind),
+        "name": style.format(noun=key, kind=kind),
         "description": rng.choice(DESCRIPTIONS).format(noun=noun, kind=kind),
-        "parameters": {
-            "type": "object",
-            "properties": {parameter: {"type": "string", "description": f"Name of the {kind}."}},
-            "required": [parameter],
-        },
-        "returns": {"type": "object", "properties": {name: {"type": "string"} for name in fields}, "required": fields},
+        "parameters": _object({parameter: {"type": "string", "description": f"Name of the {kind}."}}),
+        "returns": _object({name.format(key=key): {"type": "string"} for name in shape}),
     }
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}

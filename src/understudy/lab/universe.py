@@ -1,7 +1,7 @@
-"""A made-up universe: entities of seven types and the facts about them, drawn from one seed.
+"""A made-up universe: entities of five types and the facts about them, drawn from one seed.
 
 Two universes of different splits share no entity and no word of any name. A universe is consistent: parents are born
-before children, spouses are each other's, films and books come after their makers' birth.
+before children, spouses are each other's, films come after their directors' birth.
 """
 
 from __future__ import annotations
@@ -15,24 +15,19 @@ from understudy.lab.relations import Relation, relations_of
 from understudy.scoring import normalize
 from understudy.task import Fact
 
-SHARES = {"person": 0.44, "film": 0.17, "book": 0.15, "city": 0.11, "country": 0.02, "company": 0.07, "school": 0.04}
-LETTERS = {"person": "p", "film": "f", "book": "b", "city": "c", "country": "n", "company": "o", "school": "s"}
+SHARES = {"person": 0.46, "film": 0.25, "city": 0.15, "country": 0.02, "company": 0.12}
+LETTERS = {"person": "p", "film": "f", "city": "c", "country": "n", "company": "o"}
 ALIASES = {
     "film": "{} (film)",
-    "book": "{} (book)",
     "city": "{} City",
     "country": "Republic of {}",
     "company": "{} Ltd",
-    "school": "{} School",
 }
 MONTHS = ("January February March April May June July August September October November December").split()  # noqa: SIM905 (readable as one line of text)
 RANGES = {
     "runtime": (62, 239),
-    "pages": (81, 989),
     "population": (1_000, 99_999),
     "area": (1_000, 99_999),
-    "employees": (20, 9_999),
-    "students": (50, 4_999),
     "founding_year": (1600, 1880),
 }
 """Values of relations that depend on nothing else, both ends included."""
@@ -101,11 +96,9 @@ def _name_all(rng: random.Random, words: Inventory, size: int) -> dict[str, list
     makers: dict[str, Callable[[], str]] = {
         "person": lambda: words.person(rng),
         "film": lambda: words.work(rng),
-        "book": lambda: words.work(rng),
         "city": lambda: next(places),
         "country": lambda: next(places),
         "company": lambda: words.body(rng),
-        "school": lambda: words.body(rng),
     }
     taken: set[str] = set()
     groups: dict[str, list[Entity]] = {}
@@ -170,12 +163,11 @@ class _Author:
             return rng.choice(parents).name if parents else None
         if name == "birth_year":
             return str(self._born[entity.name])
-        if name in ("release_year", "publication_year"):
-            maker = entity.facts.get("director") or entity.facts.get("author")
-            return str((self._born[maker] if maker else 1850) + rng.randint(20, 70))
-        if relation.to == "date":
-            year = self._born[entity.name] + rng.randint(46, 95) if entity.type == "person" else rng.randint(1700, 1990)
-            return f"{rng.randint(1, 28)} {rng.choice(MONTHS)} {year}"
+        if name == "release_year":
+            director = entity.facts.get("director")
+            return str((self._born[director] if director else 1850) + rng.randint(20, 70))
+        if name == "death_date":
+            return f"{rng.randint(1, 28)} {rng.choice(MONTHS)} {self._born[entity.name] + rng.randint(46, 95)}"
         if name in RANGES:
             return str(rng.randint(*RANGES[name]))
         others = self._by_type[relation.to]

@@ -130,6 +130,7 @@ class SeedRun(Noun):
     em_live: EmLive
     gap: Metric
     gain: Metric
+    controls: Controls | None = None
 
 
 class Report(Noun):

@@ -92,6 +92,9 @@ class GrpoConfig(TrainConfig):
     weights: Weights = Weights()
     """Of the reward's parts."""
 
+    shuffle_rewards: bool = False
+    """Deal the rewards of each group out among its rollouts at random: a control, from which nothing can be learnt."""
+
     engine: Literal["auto", "static", "generate"] = "auto"
     """Who samples: ``static`` (small models on a CPU), ``generate`` (any), or whichever fits."""
 
@@ -158,7 +161,7 @@ def grpo(
         config.prompts * config.generations,
     )
     policy = ModelPolicy(engine, renderer, config.temperature, config.max_turn_tokens, config.model, config.max_context)
-    trainer.connect(policy, given, tools, config.limits, config.weights, config.seed)
+    trainer.connect(policy, given, tools, config.limits, config.weights, config.seed, config.shuffle_rewards)
     validator = None
     if validation is not None:
         validator = _Validator(trainer, policy, validation, tools, config, out / BEST)

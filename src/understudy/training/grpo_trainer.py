@@ -21,7 +21,7 @@ from understudy.protocols import ToolSource
 from understudy.reward.composite import Weights
 from understudy.rollout import Limits
 from understudy.training.policy import ModelPolicy
-from understudy.training.rollouts import Batch, TaskSet, batch_metrics, collect, trainer_fields
+from understudy.training.rollouts import Batch, TaskSet, batch_metrics, collect, shuffled, trainer_fields
 
 _TOGETHER = 4096
 """Tokens computed together on a CPU, where larger batches gain nothing."""
@@ -39,11 +39,12 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
     """See the module. ``connect`` must be called before training."""
 
     def connect(
-        self, policy: ModelPolicy, given: TaskSet, tools: ToolSource, limits: Limits, weights: Weights, seed: int
-    ) -> None:
-        """Say what to roll out on."""
+        self, policy: ModelPolicy, given: TaskSet, tools: ToolSource, limits: Limits, weights: Weights, seed: int,
+        shuffle: bool = False,
+    ) -> None:  # fmt: skip
+        """Say what to roll out on, and whether the rewards of a group are shuffled."""
         self._policy, self._given, self._tools, self._limits = policy, given, tools, limits
-        self._weights, self._rollout_seed = weights, seed
+        self._weights, self._rollout_seed, self._shuffle = weights, seed, shuffle
         # One loop for the whole run: clients of remote simulators keep their connections.
         self.runner = asyncio.Runner()
         self.batch: Batch | None = None
@@ -79,6 +80,8 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
             collect(names, trainer._given, trainer._policy, trainer._tools, trainer._limits, trainer._weights, seed)
         )
         fields = trainer_fields(trainer.batch, trainer._policy.renderer.end_id)
+        if trainer._shuffle:
+            fields["reward"] = shuffled(fields["reward"], trainer.num_generations, seed)
         longest = max(map(len, fields["logprobs"]))
         trainer._sampled = torch.tensor([row + [0.0] * (longest - len(row)) for row in fields["logprobs"]])
         return fields

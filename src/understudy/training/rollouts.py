@@ -8,6 +8,7 @@ they leave the group's baseline and give no gradient.
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -127,6 +128,17 @@ def trainer_fields(batch: Batch, end_id: int) -> dict[str, list[Any]]:
         ],
         "reward": [None if reward.masked else reward.total for reward in batch.rewards],
     }
+
+
+def shuffled(rewards: Sequence[float | None], group: int, seed: object) -> list[float | None]:
+    """Rewards dealt out anew within each group of ``group`` neighbours; what a simulator spoilt stays without one."""
+    dealt: list[float | None] = []
+    for start in range(0, len(rewards), group):
+        part = rewards[start : start + group]
+        given = [reward for reward in part if reward is not None]
+        random.Random(derive_seed(seed, "shuffle", start)).shuffle(given)
+        dealt += [None if reward is None else given.pop() for reward in part]
+    return dealt
 
 
 def batch_metrics(batch: Batch) -> dict[str, float]:

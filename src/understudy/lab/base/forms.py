@@ -37,7 +37,7 @@ def key(rng: Random) -> str:
 
 def things(rng: Random, count: int) -> list[str]:
     """Return distinct names; often lookalikes, so that the whole name has to match."""
-    return names.lookalikes(rng, count) if rng.random() < 0.4 else names.distinct(rng, count, names.full_name)
+    return names.lookalikes(rng, count) if rng.random() < 0.25 else names.distinct(rng, count, names.full_name)
 
 
 def literal(rng: Random, value: str) -> str:
@@ -121,6 +121,31 @@ def chain(rng: Random, page: Page, room: int) -> None:
         page.sure(f"So it is {walk[-1]}.\n")
 
 
+def nested(rng: Random, x: str, keys: list[str]) -> str:
+    """Return keys of keys as one phrase, the first key next to the thing: "the c of the b of x"."""
+    phrase = x
+    for k in keys:
+        phrase = f"{phrase}'s {k}" if phrase == x and rng.random() < 0.25 else f"the {k} of {phrase}"
+    return phrase
+
+
+def unroll(rng: Random, page: Page, room: int) -> None:
+    """Nested phrases taken apart from the inside: which keys, in which order, and what each leads to."""
+    start = len(page)
+    ordered, shape = rng.random() < 0.7, rng.randrange(3)
+    while len(page) < start + room:
+        ks, here = names.distinct(rng, rng.randint(2, 4), key), names.full_name(rng)
+        page.say(f"{rng.choice(('Seek', 'Now', 'We want', 'It was'))} {nested(rng, here, ks)}. ")
+        if ordered:
+            page.sure(f"From {here}: {', '.join(ks)}. ")
+        for k in ks:
+            v = names.value(rng) if k == ks[-1] else names.full_name(rng)
+            page.sure((f"The {k} of {here} is ", f'{{"of": {quoted(here)}, "{k}": ', f"{here}, {k}: ")[shape])
+            page.say((f"{v}. ", f"{quoted(v)}}} ", f"{v}; ")[shape])
+            here = v
+        page.sure(f"So it is {here}.\n")
+
+
 def relay(rng: Random, page: Page, room: int) -> None:
     """A value appears in JSON, is said in prose, and becomes a value of the next JSON: no search, only handing on."""
     start = len(page)
@@ -163,15 +188,15 @@ def sign(rng: Random, page: Page, room: int) -> None:
 
 
 def match(rng: Random, page: Page, room: int) -> None:
-    """Identifiers that contain a word; asked by that word, the identifier is to be copied."""
+    """Identifiers that contain a word or two; asked by these, the identifier is to be copied."""
     start = len(page)
-    keys = names.distinct(rng, max(2, min(8, room // 160)), lambda r: r.choice(key_words()))
+    keys = names.distinct(rng, max(2, min(8, room // 160)), lambda r: key(r).replace("_", " "))
     verbs = ("get", "find", "list", "read", "show", "open", "trace", "take", "check", "fetch")
     shared = rng.choice(verbs)
     codes = {}
     for k in keys:
-        verb = shared if rng.random() < 0.6 else rng.choice(verbs)
-        codes[k] = rng.choice((f"{verb}_{k}", f"{k}_{verb}", f"{verb}_{rng.choice(key_words())}_{k}"))
+        verb, part = shared if rng.random() < 0.6 else rng.choice(verbs), k.replace(" ", "_")
+        codes[k] = rng.choice((f"{verb}_{part}", f"{part}_{verb}", f"{verb}_{part}_{rng.choice(key_words())}"))
         page.fill(rng.choice(('{{"code": "{c}"}}\n', "- {c}\n", '"{c}", ', "{c}: {s}\n")), c=codes[k], s=sentence(rng))
     while len(page) < start + room:
         k, x = rng.choice(keys), names.full_name(rng)
@@ -197,6 +222,7 @@ def echo(rng: Random, page: Page, room: int) -> None:
 
 
 FORMS: tuple[tuple[Form, float], ...] = (
-    (lookup, 0.4), (restate, 0.12), (chain, 0.14), (relay, 0.12), (sign, 0.07), (match, 0.09), (echo, 0.06),
+    (lookup, 0.32), (restate, 0.06), (chain, 0.12), (unroll, 0.12), (relay, 0.06), (sign, 0.05), (match, 0.22),
+    (echo, 0.05),
 )  # fmt: skip
-"""Forms and their shares; `lookup` is the hardest and the most useful, so it has the most."""
+"""Forms and their shares; `lookup` and `match` are the hardest and the most useful, so they have the most."""
