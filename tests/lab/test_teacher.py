@@ -165,7 +165,8 @@ async def test_toolsets_differ_by_seed_and_keep_the_rules(tasks: list[Task]) -> 
 
 
 async def test_it_makes_some_tools_for_questions_it_cannot_read() -> None:
-    made = await ToolMaker(ScriptedModel()).make("Did the composer of film Polish War live longer than its director?", 0)
+    question = "Did the composer of film Polish War live longer than its director?"
+    made = await ToolMaker(ScriptedModel()).make(question, 0)
     assert {"composer", "director"} < {relation_named(contract.name) for contract in made.contracts}
 
 

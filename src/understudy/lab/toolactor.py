@@ -59,7 +59,7 @@ def _result(returns: dict[str, Any], relation: str | None, subject: str, value: 
     keys = list(returns.get("properties") or ("value",))
     spoken = next((key for key in keys if key in TEXTS), None)
     if spoken is not None and relation is not None:
-        return {key: subject for key in keys} | {spoken: sentence(subject, relation, value)}
+        return dict.fromkeys(keys, subject) | {spoken: sentence(subject, relation, value)}
     holder = next((key for key in keys if relation_named(key) == relation), keys[-1])
     return {key: value if key == holder else subject for key in keys}
 
