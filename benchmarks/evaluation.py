@@ -2,9 +2,9 @@
 
     python benchmarks/evaluation.py --json evaluation.json
 
-What is measured is a whole ``evaluate``: 1,000 rollouts of two turns and one search, scoring, a record with its trace
-on disk for each, and the result. Ideal is a run that does nothing but wait: 1,000 questions, 128 at a time, take eight
-rounds of a second.
+What is measured is a whole ``evaluate``: 1,000 rollouts, scoring, a record with its trace on disk for each, and the
+result; once with a policy that answers after a second, once with one that makes a search in its second. Ideal is a run
+that does nothing but wait: 1,000 questions, 128 at a time, take eight rounds.
 """
 
 from __future__ import annotations
@@ -26,56 +26,57 @@ from understudy.search.memory import MemoryIndex
 from understudy.search.tools import SEARCH, SearchTools
 from understudy.task import Passage, Task
 from understudy.teachers.played import Play, Played, answering, searching
-from understudy.trace import Observation, Tokens
+from understudy.trace import Observation
 
 
 class Slow:
-    """Searches once and answers, and takes its time for both turns together."""
+    """Takes its time for a question, over all turns together: it answers, after a search where it is told to."""
 
-    def __init__(self, seconds: float) -> None:
-        self.name, self._seconds = f"slow:{seconds:g}", seconds
+    def __init__(self, seconds: float, searches: bool) -> None:
+        self.name, self._pause, self._searches = f"slow:{seconds:g}", seconds / (1 + searches), searches
 
     def open(self, task: Task, toolset: Sequence[ToolContract], seed: int) -> Session:
         """Start a rollout."""
-        return _Session(_play(task), self._seconds / 2)
+        return _Session(self._play(task), self._pause)
+
+    def _play(self, task: Task) -> Play:
+        if self._searches:
+            yield searching(0, "I search for it.", [task.question])
+        yield answering(task.answers[0])
 
 
-class _Session:
-    def __init__(self, play: Play, seconds: float) -> None:
-        self._played, self._seconds = Played(play), seconds
+class _Session(Played):
+    def __init__(self, play: Play, pause: float) -> None:
+        super().__init__(play)
+        self._pause = pause
 
     async def step(self, observations: Sequence[Observation]) -> Sample:
-        await asyncio.sleep(self._seconds)
-        return await self._played.step(observations)
-
-    def tokens(self) -> Tokens | None:
-        return None
-
-    def close(self) -> None:
-        pass
+        await asyncio.sleep(self._pause)
+        return await super().step(observations)
 
 
-def _play(task: Task) -> Play:
-    yield searching(0, "I search for it.", [task.question])
-    yield answering(task.answers[0])
-
-
-async def measure(questions: int, concurrency: int, seconds: float, folder: Path) -> tuple[float, float]:
-    """Seconds that an evaluation takes, and seconds of the processor in it."""
+async def measure(given: argparse.Namespace, searches: bool, folder: Path) -> dict[str, float]:
+    """How long an evaluation takes, and how much of the ideal rate that is."""
     tasks = [
         Task(id=f"q{n:05}", question=f"Where is place {n}?", answers=(f"Land {n}",), source="hotpotqa")
-        for n in range(questions)
+        for n in range(given.questions)
     ]
-    passages = (Passage(title=f"Place {n}", text=f"Place {n} is in Land {n}.") for n in range(questions))
-    tools = SearchTools(MemoryIndex.build(passages))
+    tools = SearchTools(MemoryIndex.build(Passage(title=f"Place {n}", text=f"In Land {n}.") for n in range(len(tasks))))
     started, busy = time.perf_counter(), time.process_time()
     result = await evaluate(
-        tasks, {task.id: (SEARCH,) for task in tasks}, None, Slow(seconds), tools, Limits(), concurrency=concurrency,
-        records=folder / "records.jsonl",
+        tasks, {task.id: (SEARCH,) for task in tasks}, None, Slow(given.seconds, searches), tools, Limits(),
+        concurrency=given.concurrency, records=folder / "records.jsonl",
     )  # fmt: skip
-    took, cpu = time.perf_counter() - started, time.process_time() - busy
-    assert result.em.value == 1, result.stops
-    return took, cpu
+    seconds = time.perf_counter() - started
+    assert (result.em.value, result.calls.value) == (1, searches), result.stops
+    ideal = math.ceil(len(tasks) / given.concurrency) * given.seconds
+    return {
+        "seconds": seconds,
+        "rate": len(tasks) / seconds,
+        "ideal_rate": len(tasks) / ideal,
+        "share": ideal / seconds,
+        "cpu_seconds": time.process_time() - busy,
+    }
 
 
 def main() -> None:
@@ -85,23 +86,14 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=128)
     parser.add_argument("--seconds", type=float, default=1.0, help="of the policy, per question")
     given = parser.parse_args()
-    with TemporaryDirectory() as folder:
-        took, cpu = asyncio.run(measure(given.questions, given.concurrency, given.seconds, Path(folder)))
-    ideal = given.questions / (math.ceil(given.questions / given.concurrency) * given.seconds)
-    rate = given.questions / took
-    figures = {
-        "questions": given.questions,
-        "concurrency": given.concurrency,
-        "policy_seconds": given.seconds,
-        "seconds": took,
-        "rate": rate,
-        "ideal_rate": ideal,
-        "share": rate / ideal,
-        "cpu_seconds": cpu,
-    }
-    print(f"{rate:.1f} questions/s of {ideal:.1f} ideal: {rate / ideal:.1%}; {cpu:.2f} s of the processor")
+    figures = {}
+    for name, searches in (("answers", False), ("searches and answers", True)):
+        with TemporaryDirectory() as folder:
+            measured = figures[name] = asyncio.run(measure(given, searches, Path(folder)))
+        rates = f"{measured['rate']:.1f} questions/s of {measured['ideal_rate']:.1f} ideal, {measured['share']:.1%}"
+        print(f"{name}: {rates}; {measured['cpu_seconds']:.2f} s of the processor")
     if given.json:
-        write_json(given.json, figures)
+        write_json(given.json, {"questions": given.questions, "concurrency": given.concurrency, **figures})
 
 
 if __name__ == "__main__":
