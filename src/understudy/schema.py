@@ -60,7 +60,7 @@ def _refuse(uri: str) -> Any:
     raise ValueError(f"remote reference refused: {uri}")
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)  # some kilobytes each: a hundred thousand tasks must not fill the memory
 def _compile(schema: bytes) -> jsonschema_rs.Draft202012Validator:
     if len(schema) > MAX_SCHEMA_BYTES:
         raise SchemaError(f"schema has {len(schema)} bytes; at most {MAX_SCHEMA_BYTES} are accepted")

@@ -38,6 +38,7 @@ OFFERED = 8
 FIRST, LARGEST = 8, 256
 """Tasks in the first block, and in the largest."""
 SYNC_LINES = 64
+CACHED = 1024  # contracts of the library that are held in memory
 _PER_LINE = 16  # contracts of a toolset at most, for numbering them
 
 
@@ -74,7 +75,7 @@ class Toolmaking:
         self._open: dict[int, dict[int, str]] = {}
         self._settled: dict[int, int | None] = {}  # place → line, or None if the task contributes nothing
         self._complete: dict[int, asyncio.Event] = {}
-        self._contract = lru_cache(4096)(self._read_contract)
+        self._contract = lru_cache(CACHED)(self._read_contract)
 
     def follow(self, tasks: Iterable[Task]) -> Iterator[Task]:
         """Pass all tasks of the run on, in the order of the questions, and note it."""
