@@ -174,6 +174,10 @@ def test_what_is_wrong_is_one_line_and_nothing_is_lost(live, tmp_path):
     assert "unknown key 'polcy'" in one_line(run("eval", "--config", live, "--set", "polcy.kind=gold"))
     assert 'source = "simulated" needs' in one_line(run("eval", "--config", live, "--set", "tools.source=simulated"))
     assert "not a finished evaluation" in one_line(run("eval", "compare", tmp_path, tmp_path))
+    gone = "policy={kind='endpoint', endpoint={base_url='http://127.0.0.1:9/v1', model='m', attempts=1}}"
+    said = one_line(run("eval", "--config", live, "--out", tmp_path / "gone", "--set", gone))
+    assert "m at 127.0.0.1:9: connection failed" in said  # the run ends, and no question is blamed for it
+    assert records(tmp_path / "gone" / "records.jsonl") == []
     out = tmp_path / "out"
     assert run("eval", "--config", live, "--out", out).returncode == 0
     before = files(out)
