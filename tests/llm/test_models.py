@@ -40,6 +40,13 @@ def test_a_role_differs_in_what_it_says_and_is_the_same_in_the_rest():
     assert ModelsSettings(**chosen.model_dump(mode="json")) == chosen
 
 
+def test_a_key_goes_to_no_server_that_it_was_not_named_for():
+    key = 'api_key_env = "KEY"\n[roles.toolactor]\nbase_url = "http://other/v1"\n[roles.toolmaker]\nmodel = "small"'
+    chosen = settings(TABLE.partition("[roles")[0] + key)
+    assert chosen.of(Role.TOOLACTOR).api_key_env is None
+    assert chosen.of(Role.TOOLMAKER).api_key_env == "KEY"
+
+
 @pytest.mark.parametrize(
     ("roles", "says"),
     [

@@ -31,7 +31,8 @@ class ModelsSettings(EndpointSettings):
 
     roles: dict[Role, dict[str, Any]] = Field(default_factory=dict)
     """What differs for an agent: any key of this table but ``cache`` and ``roles``, as in
-    ``[endpoint.roles.toolactor]`` with ``model = "small"``."""
+    ``[endpoint.roles.toolactor]`` with ``model = "small"``. With another ``base_url`` goes another ``api_key_env``, or
+    none."""
 
     @model_validator(mode="after")
     def _roles_are_endpoints(self) -> Self:
@@ -47,8 +48,10 @@ class ModelsSettings(EndpointSettings):
 
     def of(self, role: Role) -> EndpointSettings:
         """The settings of one role."""
-        common = self.model_dump(exclude={"cache", "roles"})
-        return EndpointSettings.model_validate(common | self.roles.get(role, {}))
+        own = self.roles.get(role, {})
+        # A key is not sent to a server that it was not named for.
+        unshared = {"cache", "roles"} | ({"api_key_env"} if "base_url" in own else set())
+        return EndpointSettings.model_validate(self.model_dump(exclude=unshared) | own)
 
 
 def free_keys(table: str) -> list[str]:
