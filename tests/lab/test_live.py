@@ -120,7 +120,7 @@ def test_a_question_from_elsewhere_has_no_live_toolset(live: LiveTools) -> None:
 
 async def test_as_a_tool_source(universe: Universe, live: LiveTools) -> None:
     film, world = universe.by_type["film"][0], World("t")
-    contract = catalogue()["director_entry"][0]
+    contract = catalogue()["show_director"][0]
     box = Toolbox(live)
     observation = await box.call(contract, Call(id="1", name=contract.name, arguments={"title": film.name}), world)
     assert observation.source is Source.LIVE is live.source_of(contract)

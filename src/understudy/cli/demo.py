@@ -42,7 +42,7 @@ class SftShape(Config):
     lr: float = Field(default=1.2e-2, gt=0)
     """Peak learning rate (Muon for the matrices, AdamW for the rest)."""
 
-    epochs: float = Field(default=4.0, gt=0)
+    epochs: float = Field(default=2.0, gt=0)
     """Passes over the kept traces."""
 
     batch_size: int = Field(default=8, gt=0)
@@ -51,14 +51,14 @@ class SftShape(Config):
     held_out: float = Field(default=0.1, gt=0, lt=1)
     """Share of the traces on which the checkpoint is chosen."""
 
-    save_every: int = Field(default=25, gt=0)
+    save_every: int = Field(default=50, gt=0)
     """Steps between two checkpoints, each measured on the held-out traces."""
 
 
 class GrpoShape(Config):
     """GRPO of the lab's model."""
 
-    lr: float = Field(default=1e-4, gt=0)
+    lr: float = Field(default=5e-4, gt=0)
     """Learning rate."""
 
     steps: int = Field(default=12, gt=0)
@@ -70,7 +70,7 @@ class GrpoShape(Config):
     generations: int = Field(default=8, gt=1)
     """Rollouts per question."""
 
-    minibatches: int = Field(default=2, gt=0)
+    minibatches: int = Field(default=4, gt=0)
     """Optimiser steps per batch of rollouts."""
 
     beta: float = Field(default=0.0, ge=0)
@@ -92,7 +92,7 @@ class DemoConfig(Config):
     entities: int = Field(default=2100, ge=200)
     """Size of each universe."""
 
-    trace_questions: int = Field(default=800, gt=0)
+    trace_questions: int = Field(default=2000, gt=0)
     """Training questions of which the teacher makes traces."""
 
     trace_kinds: tuple[Kind, ...] = tuple(Kind)
