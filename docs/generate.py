@@ -23,6 +23,7 @@ from understudy.cli.demo import DemoConfig
 from understudy.cli.main import app
 from understudy.cli.synth import SynthConfig
 from understudy.evaluation.settings import EvalConfig
+from understudy.training.settings import GrpoConfig, SftConfig
 
 ROOT = Path(__file__).parents[1]
 NOTE = "<!-- Written by docs/generate.py; change the code's docstrings instead. -->\n"
@@ -30,15 +31,12 @@ NOTE = "<!-- Written by docs/generate.py; change the code's docstrings instead. 
 
 def documents() -> dict[Path, str]:
     """Every generated file with its content."""
-    from understudy.training.grpo import GrpoConfig
-    from understudy.training.sft import SftConfig
-
     tables = {
         "`understudy demo`": DemoConfig,
         "`understudy synth`": SynthConfig,
         "`understudy eval`": EvalConfig,
-        "`understudy.training.sft.sft`": SftConfig,
-        "`understudy.training.grpo.grpo`": GrpoConfig,
+        "`understudy sft`": SftConfig,
+        "`understudy grpo`": GrpoConfig,
     }
     return {
         ROOT / "docs" / "reference" / "commands.md": commands(),
@@ -90,7 +88,7 @@ def configuration(tables: dict[str, type[BaseModel]]) -> str:
         NOTE,
         "A command reads TOML (`--config FILE`), or the `config.json` of an earlier run. `--set key=value` changes one",
         "value, with dots for tables: `--set synthesis.limits.max_turns=6`. Unknown keys are refused. A run saves what",
-        "it used in `config.json`. `sft` and `grpo` are called from Python and take the object itself.",
+        "it used in `config.json`.",
     ]
     seen: dict[type[BaseModel], str] = {}
     for title, kind in tables.items():

@@ -14,15 +14,16 @@ from understudy.evaluation.run import run_evaluation
 from understudy.evaluation.settings import EvalConfig
 from understudy.lab.serve import serve
 from understudy.lab.teacher import ScriptedModel
+from understudy.training.settings import GrpoConfig, SftConfig
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = {"demo": DemoConfig, "synth": SynthConfig, "eval": EvalConfig}
+COMMANDS = {"demo": DemoConfig, "synth": SynthConfig, "eval": EvalConfig, "sft": SftConfig, "grpo": GrpoConfig}
 FILES = sorted((ROOT / "configs").rglob("*.toml"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_configuration_is_accepted(path):
-    config = load_config(COMMANDS[path.parent.name], path)
+    config = load_config(COMMANDS.get(path.parent.name) or COMMANDS[path.stem], path)
     assert config.model_fields_set, "it sets nothing"
 
 

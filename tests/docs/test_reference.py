@@ -25,8 +25,7 @@ from understudy.synthesis.audit import Reason
 from understudy.synthesis.store import CONFIG, DATASET, FILES, SUMMARY
 from understudy.task import Kind
 from understudy.trace import Fault, Source, Status, Stop, Trace
-from understudy.training.grpo import GrpoConfig
-from understudy.training.sft import SftConfig
+from understudy.training.settings import GrpoConfig, SftConfig
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"

@@ -168,7 +168,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(endpoint, tmp_path):
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=30)
     assert child.returncode == 130
-    assert err == "error: interrupted; demo, synth and eval go on where they were with --resume\n"
+    assert err == "error: interrupted; demo, synth, sft, grpo and eval go on where they were with --resume\n"
     assert run("synth", *endpoint, "--out", tmp_path, "--resume").returncode == 0
     assert sum(map(len, outcomes(tmp_path).values())) == 30
 

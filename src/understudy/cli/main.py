@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from understudy.cli import audit, demo, eval, index, lab, push, score, synth, tools, validate
+from understudy.cli import audit, demo, eval, grpo, index, lab, push, score, sft, synth, tools, validate
 from understudy.errors import UnderstudyError
 
 INTERRUPTED = 130
@@ -25,6 +25,8 @@ app.command("audit")(audit.command)
 app.add_typer(tools.app, name="tools")
 app.command("push")(push.command)
 app.command("validate")(validate.command)
+app.command("sft")(sft.command)
+app.command("grpo")(grpo.command)
 app.command("score")(score.command)
 app.command("index")(index.command)
 app.add_typer(eval.app, name="eval")
@@ -47,7 +49,7 @@ def _run() -> int:
         # What no layer below turned into a clearer line: a full disk, a folder without permission.
         return _complain(f"{error.filename or 'files'}: {(error.strerror or str(error)).lower()}", 2)
     if code == INTERRUPTED:
-        return _complain("interrupted; demo, synth and eval go on where they were with --resume", code)
+        return _complain("interrupted; demo, synth, sft, grpo and eval go on where they were with --resume", code)
     return code
 
 

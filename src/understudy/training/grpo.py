@@ -11,12 +11,12 @@ import shutil
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 from datasets import Dataset
-from pydantic import Field
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig as TrlGrpoConfig
@@ -27,8 +27,6 @@ from understudy.jsonl import read_json, write_json
 from understudy.metric import Metric
 from understudy.noun import Noun
 from understudy.protocols import ToolSource
-from understudy.reward.composite import Weights
-from understudy.rollout import Limits
 from understudy.seed import derive_seed
 from understudy.training.grpo_trainer import RolloutTrainer, given_reward
 from understudy.training.models import load_model, make_renderer, save_model
@@ -36,70 +34,10 @@ from understudy.training.optimizers import build_optimizer
 from understudy.training.policy import ModelPolicy, engine_for
 from understudy.training.progress import MetricsLog, OnProgress
 from understudy.training.rollouts import TaskSet
-from understudy.training.run import METRICS, MODEL, TrainConfig, arguments, last_checkpoint, train_logged, without_mask
+from understudy.training.run import METRICS, MODEL, arguments, last_checkpoint, train_logged, without_mask
+from understudy.training.settings import GrpoConfig as GrpoConfig
 
 BEST = "best"
-
-
-class GrpoConfig(TrainConfig):
-    """Settings of GRPO; the defaults are the design's for a 7B model."""
-
-    steps: int = Field(default=200, gt=0)
-    """Batches of rollouts."""
-
-    prompts: int = Field(default=256, gt=0)
-    """Tasks per batch, over all devices."""
-
-    generations: int = Field(default=5, gt=1)
-    """Rollouts per task: the group whose mean is the baseline."""
-
-    minibatches: int = Field(default=1, gt=0)
-    """Optimiser steps that a batch of rollouts is split into."""
-
-    iterations: int = Field(default=1, gt=0)
-    """Passes over a batch of rollouts."""
-
-    micro_batch: int = Field(default=0, ge=0)
-    """Rollouts per forward pass on each device; 0 takes a whole minibatch at once."""
-
-    lr: float = Field(default=1e-6, gt=0)
-    """Peak learning rate."""
-
-    schedule: str = "constant"
-    """How the learning rate falls after warm-up."""
-
-    warmup: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the steps in which the learning rate rises."""
-
-    temperature: float = Field(default=1.0, gt=0)
-    """Of sampling, and of the log-probabilities that are trained."""
-
-    beta: float = Field(default=0.001, ge=0)
-    """Weight of the KL divergence from the model that training started from; 0 needs no second model."""
-
-    epsilon: float = Field(default=0.2, gt=0)
-    """Clip range of the probability ratio."""
-
-    max_turn_tokens: int = Field(default=512, gt=0)
-    """Tokens of one turn."""
-
-    max_context: int | None = None
-    """Tokens of a whole rollout, prompt included; None for what the model holds."""
-
-    limits: Limits = Limits(max_turns=5)
-    """Turns, faults, sampled tokens and seconds of a rollout."""
-
-    weights: Weights = Weights()
-    """Of the reward's parts."""
-
-    shuffle_rewards: bool = False
-    """Deal the rewards of each group out among its rollouts at random: a control, from which nothing can be learnt."""
-
-    engine: Literal["auto", "static", "generate"] = "auto"
-    """Who samples: ``static`` (small models on a CPU), ``generate`` (any), or whichever fits."""
-
-    validate_every: int = Field(default=25, gt=0)
-    """Batches between two validations, where there are validation tasks."""
 
 
 class GrpoResult(Noun):
@@ -132,6 +70,7 @@ def grpo(
     validation: TaskSet | None = None,
     on_progress: OnProgress | None = None,
     resume: bool = False,
+    open_things: AsyncExitStack | None = None,
 ) -> GrpoResult:
     """Train a model by GRPO and save it to ``out/model``.
 
@@ -143,6 +82,7 @@ def grpo(
         validation: tasks on which the weights are chosen; None keeps the last.
         on_progress: called at every log.
         resume: go on from the newest complete checkpoint, if there is one.
+        open_things: closed at the end, on the event loop of the rollouts, as clients of remote simulators need it.
 
     Raises:
         InputError: no tasks, an unreadable model, or an argument that TRL refuses.
@@ -166,8 +106,13 @@ def grpo(
     if validation is not None:
         validator = _Validator(trainer, policy, validation, tools, config, out / BEST)
         trainer.add_callback(validator)
+    checkpoint = last_checkpoint(out) if resume else None
     with trainer.runner:
-        train_logged(trainer, MetricsLog("grpo", out / METRICS, on_progress), last_checkpoint(out) if resume else None)
+        try:
+            train_logged(trainer, MetricsLog("grpo", out / METRICS, on_progress), checkpoint)
+        finally:
+            if open_things:
+                trainer.runner.run(open_things.aclose())
     best = read_json(out / BEST / "best.json") if validator else None
     if best:
         shutil.copytree(out / BEST, out / MODEL, dirs_exist_ok=True, ignore=shutil.ignore_patterns("best.json"))
@@ -196,7 +141,12 @@ def schedule(tasks: Sequence[str], count: int, seed: int) -> list[str]:
     return order[:count]
 
 
-def _trainer(config: GrpoConfig, out: Path, model: Any, tokenizer: Any, given: TaskSet) -> RolloutTrainer:
+def grpo_arguments(config: GrpoConfig, out: Path) -> Any:
+    """The arguments of TRL's trainer.
+
+    Raises:
+        InputError: the rollouts of a batch can't be split as asked, or ``trainer`` holds an argument that TRL refuses.
+    """
     from accelerate import PartialState
 
     rollouts, processes = config.prompts * config.generations, PartialState().num_processes
@@ -209,7 +159,7 @@ def _trainer(config: GrpoConfig, out: Path, model: Any, tokenizer: Any, given: T
     if minibatch % micro:
         raise InputError(f"micro_batch: {minibatch} rollouts per step and device can't be split by {micro}")
     window = config.minibatches * config.iterations
-    args = arguments(
+    return arguments(
         TrlGrpoConfig,
         config,
         out,
@@ -227,6 +177,10 @@ def _trainer(config: GrpoConfig, out: Path, model: Any, tokenizer: Any, given: T
         shuffle_dataset=False,
         remove_unused_columns=False,
     )
+
+
+def _trainer(config: GrpoConfig, out: Path, model: Any, tokenizer: Any, given: TaskSet) -> RolloutTrainer:
+    args = grpo_arguments(config, out)
     # The order of tasks is ours, and one epoch long, so that a resumed run meets the tasks that are owed.
     order = schedule(list(given.tasks), config.steps * config.prompts, config.seed)
     rows = [{"prompt": given.tasks[task_id].question, "task_id": task_id} for task_id in order]

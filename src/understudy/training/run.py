@@ -8,57 +8,15 @@ from typing import Any
 from zipfile import is_zipfile
 
 import torch
-from pydantic import Field
 from safetensors import SafetensorError, safe_open
 
-from understudy.config import Config
 from understudy.errors import InputError
 from understudy.jsonl import read_json
-from understudy.training.optimizers import Kind
 from understudy.training.progress import MetricsLog
+from understudy.training.settings import TrainConfig
 
 CHECKPOINTS, METRICS, MODEL = "checkpoints", "metrics.jsonl", "model"
 _STATE = "trainer_state.json"
-
-
-class TrainConfig(Config):
-    """Settings that SFT and GRPO share. Anything else of TRL's is reached through ``trainer``."""
-
-    model: str
-    """Folder or hub id of the model to start from."""
-
-    template: str = ""
-    """Chat template: empty for the model's own, ``lab``, or a jinja file."""
-
-    system: str = ""
-    """System message of every conversation."""
-
-    lr: float = Field(gt=0)
-    """Peak learning rate."""
-
-    schedule: str = "linear"
-    """How the learning rate falls after warm-up: any scheduler name of transformers (linear, cosine, constant …)."""
-
-    warmup: float = Field(default=0.03, ge=0, lt=1)
-    """Share of the steps in which the learning rate rises."""
-
-    optimizer: Kind = "adamw"
-    """``adamw``, or ``muon`` for the matrices (updates scaled to AdamW's size) and AdamW for the rest."""
-
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay."""
-
-    seed: int = 0
-    """Of everything random."""
-
-    save_every: int = Field(default=50, ge=0)
-    """Steps between checkpoints; 0 keeps none."""
-
-    report_to: tuple[str, ...] = ()
-    """Trackers that TRL knows (wandb, tensorboard, trackio …); ``metrics.jsonl`` is always written."""
-
-    trainer: dict[str, Any] = Field(default_factory=dict)
-    """Any argument of the TRL trainer by its own name; wins over everything above."""
 
 
 def arguments(kind: Any, config: TrainConfig, out: Path, **own: Any) -> Any:

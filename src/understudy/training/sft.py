@@ -13,7 +13,6 @@ from random import Random
 from typing import Any
 
 from datasets import Dataset
-from pydantic import Field
 from torch.utils.data import Sampler
 from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig as TrlSftConfig
@@ -29,32 +28,11 @@ from understudy.training.models import load_model, make_renderer, save_model
 from understudy.training.optimizers import build_optimizer
 from understudy.training.progress import MetricsLog, OnProgress
 from understudy.training.render import Renderer
-from understudy.training.run import METRICS, MODEL, TrainConfig, arguments, last_checkpoint, train_logged, without_mask
+from understudy.training.run import METRICS, MODEL, arguments, last_checkpoint, train_logged, without_mask
+from understudy.training.settings import SftConfig as SftConfig
 
 _MEGABATCH = 16
 """Batches among which sequences are sorted by length: enough to save padding, few enough to stay shuffled."""
-
-
-class SftConfig(TrainConfig):
-    """Settings of SFT; the defaults are the design's for a 7B model."""
-
-    traces: str = ""
-    """A run folder of ``synth``, or a data set with ``messages`` and ``tools``."""
-
-    held_out: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the tasks whose traces measure and choose, and are not trained on; 0 keeps the last checkpoint."""
-
-    lr: float = Field(default=5e-6, gt=0)
-    """Peak learning rate."""
-
-    epochs: float = Field(default=2.0, gt=0)
-    """Passes over the traces."""
-
-    batch_size: int = Field(default=16, gt=0)
-    """Traces per step on each device."""
-
-    max_length: int = Field(default=8192, gt=0)
-    """Longer traces are left out, never cut: a cut trace would teach to stop early."""
 
 
 class SftResult(Noun):
@@ -142,24 +120,19 @@ def read_traces(source: str) -> list[Trace]:
 
 def split(traces: Sequence[Trace], config: SftConfig) -> tuple[list[Trace], list[Trace]]:
     """Traces to train on and to hold out, by task: all traces of a task go the same way, in any order of traces."""
-
-    def is_held_out(trace: Trace) -> bool:
-        return Random(derive_seed(config.seed, "held out", trace.task_id)).random() < config.held_out
-
-    return [trace for trace in traces if not is_held_out(trace)], [trace for trace in traces if is_held_out(trace)]
-
-
-def _rows(traces: Sequence[Trace], renderer: Renderer, max_length: int) -> list[dict[str, list[int]]]:
-    rendered = [renderer.render(trace) for trace in traces]
-    rows = [{"input_ids": one.input_ids, "labels": one.labels} for one in rendered if any(one.mask)]
-    return [row for row in rows if len(row["input_ids"]) <= max_length]
+    parts: tuple[list[Trace], list[Trace]] = [], []
+    for trace in traces:
+        parts[config.holds_out(trace.task_id)].append(trace)
+    return parts
 
 
-def _trainer(
-    config: SftConfig, out: Path, model: Any, tokenizer: Any, train: list[Any], measure: list[Any]
-) -> _Trainer:
-    choose = bool(measure) and config.save_every > 0
-    args = arguments(
+def sft_arguments(config: SftConfig, out: Path, choose: bool) -> Any:
+    """The arguments of TRL's trainer; ``choose`` when held-out traces choose the checkpoint.
+
+    Raises:
+        InputError: ``trainer`` holds an argument that TRL refuses.
+    """
+    return arguments(
         TrlSftConfig,
         config,
         out,
@@ -174,6 +147,19 @@ def _trainer(
         metric_for_best_model="eval_loss",
         greater_is_better=False,
     )
+
+
+def _rows(traces: Sequence[Trace], renderer: Renderer, max_length: int) -> list[dict[str, list[int]]]:
+    rendered = [renderer.render(trace) for trace in traces]
+    rows = [{"input_ids": one.input_ids, "labels": one.labels} for one in rendered if any(one.mask)]
+    return [row for row in rows if len(row["input_ids"]) <= max_length]
+
+
+def _trainer(
+    config: SftConfig, out: Path, model: Any, tokenizer: Any, train: list[Any], measure: list[Any]
+) -> _Trainer:
+    choose = bool(measure) and config.save_every > 0
+    args = sft_arguments(config, out, choose)
     optimizer = None
     if config.optimizer == "muon":
         optimizer = build_optimizer(model, "muon", config.lr, config.weight_decay)
