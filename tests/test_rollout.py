@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import CONTRACT
-from understudy.errors import ModelError, SimulatorError, ToolError
+from understudy.errors import ModelError, OutageError, SimulatorError, ToolError
 from understudy.grammar import parse_turn
 from understudy.messages import to_messages, to_steps
 from understudy.protocols import Sample
@@ -148,6 +148,19 @@ async def test_blame(tools, status):
     assert trace.observations[0].status is status
     simulator = status is Status.SIMULATOR_FAILURE
     assert trace.stop is (Stop.SIMULATOR_FAILURE if simulator else Stop.ANSWERED)
+
+
+@pytest.mark.parametrize(
+    ("policy", "tools"),
+    [
+        (Script(error=OutageError("no server")), Tools()),
+        (Script(CALL), Tools(error=OutageError("no server"))),
+    ],
+)
+async def test_an_outage_is_nobodys_fault_and_makes_no_trace(policy, tools):
+    with pytest.raises(OutageError, match="no server"):
+        await run(policy, tools)
+    assert policy.closed == 1
 
 
 async def test_calls_of_one_turn_run_together_and_answer_in_order():

@@ -14,7 +14,7 @@ import pytest
 
 import filmteacher
 from filmteacher import FilmTeacher, contents, film_tasks, run
-from understudy.errors import InputError, MissingExtraError, ModelError, ThresholdError
+from understudy.errors import InputError, MissingExtraError, ModelError, OutageError, ThresholdError
 from understudy.synthesis.pipeline import SynthesisSettings, synthesise
 from understudy.synthesis.store import OUTCOMES, RunFolder
 from understudy.task import Task
@@ -219,6 +219,29 @@ async def test_a_missing_extra_ends_the_run(tmp_path):
     with pytest.raises(MissingExtraError):
         await synthesised(tmp_path, film_tasks(3), Bare())
     assert outcomes(tmp_path) == []
+
+
+async def test_an_outage_ends_the_run_and_owes_what_was_under_way(tmp_path):
+    class Going(FilmTeacher):
+        async def prepare(self, task, seed):
+            if len(self.prepared) == 10:
+                raise OutageError("no server")
+            return await super().prepare(task, seed)
+
+    with pytest.raises(OutageError, match="no server"):
+        await synthesised(tmp_path, film_tasks(20), Going(), concurrency=3)
+    assert 5 < len(outcomes(tmp_path)) < 20
+    assert b"no server" not in (tmp_path / "failures.jsonl").read_bytes()
+    assert not (tmp_path / "summary.json").exists()
+
+
+async def test_a_summary_of_an_earlier_state_does_not_outlive_it(tmp_path):
+    await synthesised(tmp_path, film_tasks(6))
+    (tmp_path / "failures.jsonl").unlink()
+    with RunFolder(tmp_path) as folder:
+        folder.start({}, resume=True)
+        await synthesise(film_tasks(8), FilmTeacher(), folder, SynthesisSettings())
+    assert orjson.loads((tmp_path / "summary.json").read_bytes())["tasks"] == 8
 
 
 async def test_a_policy_that_gives_up_is_tried_again_and_then_fails(tmp_path):
