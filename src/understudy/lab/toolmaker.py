@@ -11,11 +11,15 @@ from understudy.lab.parsing import parse
 from understudy.lab.relations import Relation, relations
 from understudy.task import Kind
 
-NAMES = (
-    "get_{noun}", "find_{noun}", "read_{noun}", "fetch_{noun}", "get_{noun}_of_{kind}", "find_{noun}_of_{kind}",
-    "look_up_{noun}", "look_up_{noun}_of_{kind}",
+VERBS = (
+    "get", "find", "read", "fetch", "look_up", "list", "open", "check", "take", "trace", "give", "seek", "tell", "name",
+    "report",
 )  # fmt: skip
-"""How a toolset names its tools: all of one set alike, as the tools of one API are."""
+PATTERNS = ("{verb}_{noun}", "{verb}_{noun}", "{verb}_{noun}_of_{kind}")
+"""How a toolset names its tools: all of one set alike, as the tools of one API are.
+
+There are so many verbs that it pays to read them: a model that met only four took one of these for tools of any other.
+"""
 DESCRIPTIONS = (
     "Look up the {noun} of a {kind}.",
     "Find the {noun} of a {kind}.",
@@ -43,7 +47,7 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
         chosen, kind, wanted = named + rng.sample(others, FEWEST + 1 - len(named)), Kind.BRIDGE, []
     else:
         chosen, kind, wanted = relations_to_offer(plan, rng), plan.kind, utilities_to_offer(plan)
-    style, shape = rng.choice(NAMES), rng.choice(SHAPES)
+    style, shape = rng.choice(PATTERNS).replace("{verb}", rng.choice(VERBS)), rng.choice(SHAPES)
     tools = [_contract(relation, style, shape, rng) for relation in chosen]
     rng.shuffle(tools)
     return {"kind": kind.value, "utilities": [name for name in wanted if name in utilities], "tools": tools}
