@@ -3,7 +3,8 @@
     python benchmarks/synthesis.py --json runs/synthesis.json
 
 Writes
-* ``ratio_of_limit``: at 1 s latency and 256 requests at once, calls per second over the ideal 256;
+* ``ratio_of_limit``: at 1 s latency and 256 requests at once, calls per second over the ideal 256, the start (when the
+  tool library is small and toolsets wait for each other) and the end (when tasks run out) included;
 * ``ratio_vs_openai``: without latency, calls per second of a whole synthesis (agents, checks, audit, files) over those
   of a bare loop around ``openai.AsyncOpenAI``, median of the rounds, which alternate;
 * ``rss_mib``: peak resident memory of a synthesis by number of tasks;
@@ -171,7 +172,7 @@ def main() -> None:
     parser.add_argument("--memory-tasks", type=int, nargs="*", default=[1_000, 100_000])
     parser.add_argument("--count", type=int, default=500, help="tasks of a measurement without latency")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=60, help="length of the measurement with latency")
+    parser.add_argument("--seconds", type=int, default=120, help="ideal length of the measurement with latency")
     parser.add_argument("--skip-peer", action="store_true", help="without the peer, which is downloaded")
     parser.add_argument("--concurrency", type=int, default=256)
     parser.add_argument("--measure", choices=("ours", "bare"), help=argparse.SUPPRESS)
