@@ -170,3 +170,12 @@ async def test_a_finished_run_is_asked_for(asked, tmp_path):
     (tmp_path / "run" / "result.json").write_text("[]")
     with pytest.raises(InputError, match="not what an evaluation writes"):
         read_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("damaged", [lambda lines: lines[:5], lambda lines: [*lines, lines[0]]], ids=["cut", "doubled"])
+async def test_records_that_are_not_all_questions_once_are_not_compared(asked, tmp_path, damaged):
+    await run_evaluation(library.config(*asked), tmp_path, scripted)
+    lines = (tmp_path / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "records.jsonl").write_bytes(b"".join(damaged(lines)))
+    with pytest.raises(InputError, match=r"records\.jsonl: doesn't hold each question of the manifest once"):
+        read_run(tmp_path)

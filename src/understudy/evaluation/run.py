@@ -186,10 +186,13 @@ def read_run(folder: Path) -> tuple[EvalConfig, Result]:
         records = [Record.model_validate(line) for line in read_jsonl(folder / RECORDS)]
         summary: dict[str, Any] = {key: value for key, value in read_json(path).items() if key != "controls"}
         ordered = sorted(records, key=lambda record: record.task_id)
-        return manifest, Result.model_validate({**summary, "records": ordered})
+        result = Result.model_validate({**summary, "records": ordered})
     except (ValidationError, AttributeError) as error:
         problem = first_problem(error) if isinstance(error, ValidationError) else "not an object"
         raise InputError(f"{folder}: not what an evaluation writes ({problem})") from None
+    if [record.task_id for record in ordered] != sorted(manifest.pins.ids):
+        raise InputError(f"{folder / RECORDS}: doesn't hold each question of the manifest once; run it again")
+    return manifest, result
 
 
 def _hold_to(wanted: Pins, found: Pins) -> None:
