@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from understudy.cli import grpo, sft
 from understudy.cli.demo import DemoConfig
 from understudy.cli.policies import open_policy
 from understudy.cli.synth import SynthConfig, synth
@@ -19,6 +21,7 @@ from understudy.training.settings import GrpoConfig, SftConfig
 ROOT = Path(__file__).parents[2]
 COMMANDS = {"demo": DemoConfig, "synth": SynthConfig, "eval": EvalConfig, "sft": SftConfig, "grpo": GrpoConfig}
 FILES = sorted((ROOT / "configs").rglob("*.toml"))
+TRAINING = [path for path in FILES if path.stem in ("sft", "grpo")]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -43,6 +46,24 @@ async def test_endpoint_runs_against_the_labs_server(tmp_path, monkeypatch):
         path, override = Path("configs/synth/endpoint.toml"), f'endpoint.base_url="{base_url}"'
         summary = await synth(load_config(SynthConfig, path, [override]), tmp_path)
     assert summary.kept == summary.tasks == 16
+
+
+@pytest.fixture(scope="module")
+def trainable(tmp_path_factory):
+    """A folder with the run that training configurations read."""
+    folder = tmp_path_factory.mktemp("trainable")
+    config = SynthConfig(questions=str(ROOT / "recipes/questions/lab.jsonl"), teacher="scripted")
+    asyncio.run(synth(config, folder / "runs" / "synth"))
+    return folder
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_training_is_ready_to_start_as_it_is(path, trainable, monkeypatch, capsys):
+    monkeypatch.chdir(trainable)
+    command = {"sft": sft.command, "grpo": grpo.command}[path.stem]
+    command(path, Path("out"), dry_run=True)
+    assert f"{load_config(COMMANDS[path.stem], path).lr:g}" in capsys.readouterr().out
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize("name", ["hotpotqa", "musique", "2wikimultihopqa", "bamboogle"])

@@ -227,6 +227,20 @@ def test_it_raises_the_reward_and_keeps_the_best_weights(start, given, tmp_path)
     assert make_renderer(tokenizer).template == make_renderer(tokenizer, "lab").template
 
 
+@pytest.mark.parametrize("validated", [True, False])
+def test_adapters_are_optimised_against_the_model_without_them(start, given, tmp_path, validated):
+    config = configured(start, steps=2, beta=0.01, lr=2e-2, validate_every=1, lora={"r": 4, "alpha": 8})
+    result = grpo(config, tmp_path, given, LookUp(), validation=given if validated else None)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    divergences = [line["kl"] for line in lines if "kl" in line]
+    assert abs(divergences[0]) < 1e-6 < abs(divergences[-1])
+    before, after = load_model(start)[0].state_dict(), load_model(result.model)[0].state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert all(name.endswith("_proj.weight") for name in changed)
+    assert changed or result.best_step == 0
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()
+
+
 def test_a_schedule_meets_every_task_before_any_twice():
     order = schedule(["b", "a", "c"], 8, seed=0)
     assert sorted(order[:3]) == sorted(order[3:6]) == ["a", "b", "c"]

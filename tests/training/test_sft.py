@@ -90,6 +90,44 @@ def test_it_learns_and_keeps_the_weights_that_are_best_on_held_out_traces(base, 
     assert make_renderer(tokenizer).render(trace) == make_renderer(tokenizer, "lab").render(trace)
 
 
+def test_adapters_are_trained_alone_resumed_and_merged(base, tmp_path):
+    traces, config = list(made(40)), configured(base, lr=2e-2, lora={"r": 4, "alpha": 8})
+    whole = sft(config, tmp_path / "whole", traces)
+    with pytest.raises(Killed):
+        sft(config, tmp_path / "killed", traces, on_progress=kill_at(6))
+    resumed = sft(config, tmp_path / "killed", traces, resume=True)
+    assert metrics(tmp_path / "killed") == metrics(tmp_path / "whole")
+    first, second = (load_model(result.model)[0].state_dict() for result in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    # Adapters sit on linear layers: those changed, embeddings and norms did not.
+    changed = {name for name, value in load_model(base)[0].state_dict().items() if not torch.equal(value, first[name])}
+    assert changed
+    assert all(name.endswith("_proj.weight") for name in changed)
+    adapter, _ = load_model(str(tmp_path / "whole" / "adapter"))
+    ids = torch.arange(20)[None]
+    with torch.no_grad():
+        assert torch.allclose(adapter(ids).logits, load_model(whole.model)[0](ids).logits, atol=1e-4)
+
+
+def test_adapters_can_be_left_as_they_are(base, tmp_path):
+    config = configured(base, epochs=1, lora={"r": 2, "merge": False})
+    sft(config, tmp_path, list(made(20)))
+    assert (tmp_path / "model" / "adapter_model.safetensors").exists()
+    assert not (tmp_path / "adapter").exists()
+    with pytest.raises(ValueError, match="whole matrices"):
+        configured(base, optimizer="muon", lora={})
+
+
+def test_packing_changes_no_loss(base, tmp_path):
+    """Packed traces don't see each other: one step on all of them has the loss of a padded batch."""
+    traces = list(made(16))
+    once = {"epochs": 1, "held_out": 0, "save_every": 0, "batch_size": 16, "warmup": 0}
+    padded = sft(configured(base, **once), tmp_path / "padded", traces)
+    packed = sft(configured(base, **once, trainer={"packing": True}, max_length=500), tmp_path / "packed", traces)
+    assert packed.steps == padded.steps == 1
+    assert packed.loss == pytest.approx(padded.loss, rel=1e-4)
+
+
 def test_traces_of_a_task_are_held_out_together(base):
     traces = [trace for trace in made(50) for _ in range(3)]
     train, measure = split(traces, configured(base, held_out=0.3))

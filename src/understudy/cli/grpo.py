@@ -68,6 +68,7 @@ def command(
             "batches": given.steps,
             "rollouts": f"{given.prompts} × {given.generations} a batch",
             "optimiser steps": arguments.max_steps,
+            "trains": f"adapters of rank {given.lora.r}" if given.lora else "every weight",
             "learning rate": f"{given.lr:g}, {given.optimizer}, {given.schedule}",
         })  # fmt: skip
         return

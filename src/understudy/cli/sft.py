@@ -48,6 +48,7 @@ def command(
             "tools": len({contract.key() for trace in train for contract in trace.toolset}),
             "epochs": f"{given.epochs:g}",
             "batch": asked.per_device_train_batch_size * asked.gradient_accumulation_steps * asked.world_size,
+            "trains": f"adapters of rank {given.lora.r}" if given.lora else "every weight",
             "learning rate": f"{given.lr:g}, {given.optimizer}, {given.schedule}",
         })  # fmt: skip
         return

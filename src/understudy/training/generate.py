@@ -86,7 +86,8 @@ class GenerateEngine:
         training = self._model.training
         self._model.eval()
         try:
-            with torch.inference_mode():
+            # Weights that are trained are float32; sampling them in the precision of training keeps both in step.
+            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 self._model.generate(
                     input_ids=ids, attention_mask=attention, generation_config=config,
                     logits_processor=LogitsProcessorList([drawing]),

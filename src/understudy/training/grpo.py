@@ -29,12 +29,21 @@ from understudy.noun import Noun
 from understudy.protocols import ToolSource
 from understudy.seed import derive_seed
 from understudy.training.grpo_trainer import RolloutTrainer, given_reward
-from understudy.training.models import load_model, make_renderer, save_model
+from understudy.training.models import adapters, load_model, make_renderer, merge, save_model
 from understudy.training.optimizers import build_optimizer
 from understudy.training.policy import ModelPolicy, engine_for
 from understudy.training.progress import MetricsLog, OnProgress
 from understudy.training.rollouts import TaskSet
-from understudy.training.run import METRICS, MODEL, arguments, last_checkpoint, train_logged, without_mask
+from understudy.training.run import (
+    METRICS,
+    MODEL,
+    arguments,
+    last_checkpoint,
+    save_weights,
+    train_logged,
+    weights_folder,
+    without_mask,
+)
 from understudy.training.settings import GrpoConfig as GrpoConfig
 
 BEST = "best"
@@ -91,7 +100,7 @@ def grpo(
     if not given.tasks:
         raise InputError("there are no tasks to train on")
     logging.getLogger("trl").setLevel(logging.ERROR)  # it prints whole batches when a simulator failed
-    model, tokenizer = load_model(config.model)
+    model, tokenizer = load_model(config.model, whole=config.lora is None)
     renderer = make_renderer(tokenizer, config.template, config.system)
     trainer = _trainer(config, out, model, tokenizer, given)
     engine = engine_for(
@@ -113,11 +122,14 @@ def grpo(
         finally:
             if open_things:
                 trainer.runner.run(open_things.aclose())
-    best = read_json(out / BEST / "best.json") if validator else None
-    if best:
-        shutil.copytree(out / BEST, out / MODEL, dirs_exist_ok=True, ignore=shutil.ignore_patterns("best.json"))
-    else:
-        save_model(trainer.accelerator.unwrap_model(trainer.model), renderer, out / MODEL)
+    best, folder = read_json(out / BEST / "best.json") if validator else None, weights_folder(config, out)
+    if not best:
+        save_weights(trainer, renderer, folder)
+    if trainer.is_world_process_zero():
+        if best:
+            shutil.copytree(out / BEST, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("best.json"))
+        if folder != out / MODEL:
+            merge(config.model, folder, renderer, out / MODEL)
     rewards = [line["reward"] for line in trainer.state.log_history if line.get("reward") is not None]
     tenth = max(1, len(rewards) // 10)
     return GrpoResult(
@@ -199,6 +211,7 @@ def _trainer(config: GrpoConfig, out: Path, model: Any, tokenizer: Any, given: T
             processing_class=tokenizer,
             rollout_func=RolloutTrainer.roll_out,
             optimizers=(optimizer, None),
+            peft_config=adapters(config.lora) if config.lora else None,
         )
     trainer.remove_callback(PrinterCallback)
     for one in filter(None, (trainer.model, trainer.ref_model)):

@@ -6,23 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import LoraConfig, PeftModel
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from understudy.errors import InputError
 from understudy.training.render import Renderer, template_text
+from understudy.training.settings import LoraSettings
 
 
-def load_model(path: str) -> tuple[Any, Any]:
+def load_model(path: str, whole: bool = False) -> tuple[Any, Any]:
     """A causal language model (in evaluation mode) and its tokenizer, from a folder or the hub.
 
-    float32 on a CPU; elsewhere the precision it was saved in.
+    Args:
+        path: folder or hub id.
+        whole: in float32 in any case, as weights that are trained must be: steps of a small learning rate are lost in
+            bfloat16. Otherwise float32 on a CPU, and elsewhere the precision it was saved in.
 
     Raises:
         InputError: it is missing, incomplete or corrupt.
     """
-    dtype: Any = "auto" if torch.cuda.is_available() else torch.float32
+    dtype: Any = "auto" if torch.cuda.is_available() and not whole else torch.float32
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
@@ -57,8 +62,35 @@ def make_renderer(tokenizer: Any, template: str = "", system: str = "") -> Rende
         raise InputError(f"{template}: can't read the chat template ({error.strerror})") from None
 
 
-def save_model(model: Any, renderer: Renderer, folder: Path) -> None:
-    """Write weights and tokenizer, the chat template it was trained with included."""
-    model.save_pretrained(folder)
+def save_model(model: Any, renderer: Renderer, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+    """Write weights (or adapters) and tokenizer, the chat template it was trained with included.
+
+    Args:
+        model: what is written.
+        renderer: of the model.
+        folder: where to.
+        weights: the model's state where it is spread over devices; None where the model holds it itself.
+    """
+    model.save_pretrained(folder, state_dict=weights)
     renderer.tokenizer.chat_template = renderer.template
     renderer.tokenizer.save_pretrained(folder)
+
+
+def adapters(settings: LoraSettings) -> LoraConfig:
+    """PEFT's configuration of adapters."""
+    everywhere = settings.targets == ("all-linear",)
+    return LoraConfig(
+        r=settings.r,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules="all-linear" if everywhere else list(settings.targets),
+        task_type="CAUSAL_LM",
+    )
+
+
+def merge(base: str, adapter: Path, renderer: Renderer, folder: Path) -> None:
+    """Write a model with saved adapters merged in, in the precision that the base was saved in."""
+    model, _ = load_model(base, whole=True)
+    saved_in = AutoConfig.from_pretrained(base).dtype or torch.float32
+    merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    save_model(merged.to(saved_in), renderer, folder)

@@ -50,6 +50,8 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Open the file."""
+        if not state.is_world_process_zero:
+            return
         resumed = state.global_step > 0 and self._path.exists()
         kept = [line for line in read_jsonl(self._path) if line["step"] <= state.global_step] if resumed else []
         write_atomic(self._path, b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in kept))

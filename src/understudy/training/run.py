@@ -12,10 +12,12 @@ from safetensors import SafetensorError, safe_open
 
 from understudy.errors import InputError
 from understudy.jsonl import read_json
+from understudy.training.models import save_model
 from understudy.training.progress import MetricsLog
+from understudy.training.render import Renderer
 from understudy.training.settings import TrainConfig
 
-CHECKPOINTS, METRICS, MODEL = "checkpoints", "metrics.jsonl", "model"
+ADAPTER, CHECKPOINTS, METRICS, MODEL = "adapter", "checkpoints", "metrics.jsonl", "model"
 _STATE = "trainer_state.json"
 
 
@@ -95,6 +97,19 @@ def train_logged(trainer: Any, log: MetricsLog, checkpoint: Path | None) -> None
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         log.close()
+
+
+def save_weights(trainer: Any, renderer: Renderer, folder: Path) -> None:
+    """Write what was trained, gathered from all devices. Every process calls it; the main one writes."""
+    spread = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if spread else None
+    if trainer.is_world_process_zero():
+        save_model(trainer.accelerator.unwrap_model(trainer.model), renderer, folder, weights)
+
+
+def weights_folder(config: TrainConfig, out: Path) -> Path:
+    """Where the chosen weights are written: the model, or the adapters that are merged into it."""
+    return out / (ADAPTER if config.lora and config.lora.merge else MODEL)
 
 
 def _is_complete(path: Path) -> bool:

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from enum import StrEnum
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from understudy.config import Config
 from understudy.llm.models import ModelsSettings
 from understudy.reward.composite import Weights
 from understudy.rollout import Limits
 from understudy.seed import derive_seed
+
+
+class LoraSettings(Config):
+    """Low-rank adapters (LoRA, arXiv 2106.09685) instead of training every weight."""
+
+    r: int = Field(default=16, gt=0)
+    """Rank."""
+
+    alpha: float = Field(default=32, gt=0)
+    """The adapters' output is scaled by ``alpha / r``."""
+
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the adapters' inputs that is zeroed in training."""
+
+    targets: tuple[str, ...] = ("all-linear",)
+    """Names of the layers that get adapters; ``all-linear`` for all linear ones but the output head."""
+
+    merge: bool = True
+    """Whether ``model/`` is the whole model, adapters merged in; else it holds the adapters alone."""
 
 
 class TrainConfig(Config):
@@ -39,6 +58,9 @@ class TrainConfig(Config):
     optimizer: Literal["adamw", "muon"] = "adamw"
     """``adamw``, or ``muon`` for the matrices (updates scaled to AdamW's size) and AdamW for the rest."""
 
+    lora: LoraSettings | None = None
+    """Train adapters only; unset to train every weight."""
+
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay."""
 
@@ -57,6 +79,12 @@ class TrainConfig(Config):
 
     trainer: dict[str, Any] = Field(default_factory=dict)
     """Any argument of the TRL trainer by its own name; wins over everything above."""
+
+    @model_validator(mode="after")
+    def _adapters_have_adamw(self) -> Self:
+        if self.lora and self.optimizer == "muon":
+            raise ValueError('optimizer = "muon" is for whole matrices; with lora, use "adamw"')
+        return self
 
     def holds_out(self, task_id: str) -> bool:
         """Whether a task is held out; follows from the seed and its id alone."""

@@ -16,7 +16,7 @@ from datasets import Dataset
 from torch.utils.data import Sampler
 from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig as TrlSftConfig
-from trl import SFTTrainer
+from trl import SFTTrainer, pack_dataset
 
 from understudy.errors import InputError
 from understudy.noun import Noun
@@ -24,11 +24,20 @@ from understudy.seed import derive_seed
 from understudy.synthesis.dataset import read_dataset
 from understudy.synthesis.store import TRACES, RunFolder
 from understudy.trace import Trace
-from understudy.training.models import load_model, make_renderer, save_model
+from understudy.training.models import adapters, load_model, make_renderer, merge
 from understudy.training.optimizers import build_optimizer
 from understudy.training.progress import MetricsLog, OnProgress
 from understudy.training.render import Renderer
-from understudy.training.run import METRICS, MODEL, arguments, last_checkpoint, train_logged, without_mask
+from understudy.training.run import (
+    METRICS,
+    MODEL,
+    arguments,
+    last_checkpoint,
+    save_weights,
+    train_logged,
+    weights_folder,
+    without_mask,
+)
 from understudy.training.settings import SftConfig as SftConfig
 
 _MEGABATCH = 16
@@ -83,7 +92,7 @@ def sft(
         InputError: no traces, an unreadable model, or an argument that TRL refuses.
     """
     started = time.monotonic()
-    model, tokenizer = load_model(config.model)
+    model, tokenizer = load_model(config.model, whole=config.lora is None)
     renderer = make_renderer(tokenizer, config.template, config.system)
     everything = list(traces if traces is not None else read_traces(config.traces))
     train, measure = (everything, list(held_out)) if held_out is not None else split(everything, config)
@@ -92,7 +101,10 @@ def sft(
         raise InputError(f"{config.traces or 'traces'}: nothing to train on (of {len(everything)} traces)")
     trainer = _trainer(config, out, model, tokenizer, rows[0], rows[1])
     train_logged(trainer, MetricsLog("sft", out / METRICS, on_progress), last_checkpoint(out) if resume else None)
-    save_model(trainer.accelerator.unwrap_model(trainer.model), renderer, out / MODEL)
+    folder = weights_folder(config, out)
+    save_weights(trainer, renderer, folder)
+    if folder != out / MODEL and trainer.is_world_process_zero():
+        merge(config.model, folder, renderer, out / MODEL)
     losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
     tail = losses[-max(1, len(losses) // 10) :]
     return SftResult(
@@ -160,16 +172,20 @@ def _trainer(
 ) -> _Trainer:
     choose = bool(measure) and config.save_every > 0
     args = sft_arguments(config, out, choose)
+    rows = Dataset.from_list(train)
+    if args.packing:
+        rows = pack_dataset(rows, config.max_length, args.packing_strategy)
     optimizer = None
     if config.optimizer == "muon":
         optimizer = build_optimizer(model, "muon", config.lr, config.weight_decay)
     trainer = _Trainer(
         model=model,
         args=args,
-        train_dataset=Dataset.from_list(train),
+        train_dataset=rows,
         eval_dataset=Dataset.from_list(measure) if choose else None,
         processing_class=tokenizer,
         optimizers=(optimizer, None),
+        peft_config=adapters(config.lora) if config.lora else None,
     )
     trainer.remove_callback(PrinterCallback)
     without_mask(trainer.model)
