@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from understudy.cli import audit, demo, eval, grpo, index, lab, push, score, sft, synth, tools, validate
+from understudy.cli import audit, demo, doctor, eval, grpo, index, lab, push, score, sft, synth, tools, validate
 from understudy.errors import UnderstudyError
 
 INTERRUPTED = 130
@@ -19,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("doctor")(doctor.command)
 app.command("demo")(demo.command)
 app.command("synth")(synth.command)
 app.command("audit")(audit.command)
