@@ -14,6 +14,8 @@ from understudy.search.ranking import CANDIDATES, K1, B, Candidate, best, query_
 from understudy.search.retriever import DEFAULT_K, Hit
 from understudy.task import Passage
 
+_INLINE = 20_000  # passages; below, a search takes a fraction of a millisecond, and handing it to a thread several
+
 
 class MemoryIndex:
     """A ``Retriever`` over passages in memory. Make one with ``build``."""
@@ -48,6 +50,8 @@ class MemoryIndex:
 
     async def search(self, queries: Sequence[str], k: int = DEFAULT_K) -> list[list[Hit]]:
         """At most ``k`` hits for each query, best first; none where no word matches."""
+        if len(queries) * len(self.passages) <= _INLINE:
+            return [self._search(query, k) for query in queries]
         return await asyncio.to_thread(lambda: [self._search(query, k) for query in queries])
 
     def _search(self, query: str, k: int) -> list[Hit]:
