@@ -54,6 +54,10 @@ def test_sft_trains_the_labs_base(trained, synth):
     assert found["trained"] + found["held_out"] == 16
     assert found["held_out"] > 0
     assert (trained / "model" / "model.safetensors").exists()
+    card = (trained / "model" / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: transformers\ntags: [understudy, tool-use, sft]\n---\n")
+    assert f"From `lab` on `{synth}`, by training every weight." in card
+    assert f"| held out | {found['held_out']} |" in card
     config = json.loads((trained / "config.json").read_text())
     assert (config["model"], config["traces"]) == ("lab", str(synth))
 

@@ -85,7 +85,7 @@ def command(
             resume,
             open_things,
         )
-    finish(result, out)
+    finish(given, "grpo", given.tasks, result, out)
 
 
 def split(tasks: Sequence[Task], config: GrpoConfig) -> tuple[list[Task], list[Task]]:

@@ -54,4 +54,4 @@ def command(
         return
     with training(given, out, resume, loss="loss", held_out="eval_loss") as show:
         result = sft(started_from(given), out, train, held_out, show, resume)
-    finish(result, out)
+    finish(given, "sft", given.traces, result, out)

@@ -94,9 +94,13 @@ def training(
         yield show
 
 
-def finish(result: Noun, out: Path) -> None:
-    """Write the result, and print it a line per figure."""
+def finish(config: TrainConfig, stage: str, data: str, result: Noun, out: Path) -> None:
+    """Write the result and the model's card, and print the result a line per figure."""
+    from understudy.training.card import write_card
+    from understudy.training.run import MODEL
+
     if is_main():
+        write_card(config, stage, data, result, out / MODEL)
         found = result.model_dump(mode="json")
         write_json(out / RESULT, found)
         tell(found)
