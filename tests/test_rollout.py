@@ -107,6 +107,16 @@ async def test_turn_limit_counts_calling_turns_and_grants_one_to_answer():
     assert len((await run(Script(CALL), max_turns=2)).observations) == 2
 
 
+async def test_calls_beyond_the_limit_are_refused_and_an_answer_is_still_taken():
+    thought, call = CALL.split("</think>")
+    twice = f"{thought}</think>{call}{call}"
+    trace = await run(Script(twice, twice, ANSWER), max_calls=3)
+    assert [seen.status for seen in trace.observations] == [Status.OK] * 3 + [Status.INVALID_CALL]
+    assert trace.stop is Stop.ANSWERED
+    none = await run(Script(CALL, ANSWER), max_calls=0)
+    assert [seen.status for seen in none.observations] == [Status.INVALID_CALL]
+
+
 async def test_a_slow_tool_times_out_and_leaves_the_turn_readable():
     trace = await run(Script(CALL), Tools(delay=1.0), timeout=0.02)
     assert trace.stop is Stop.TIMEOUT

@@ -30,6 +30,9 @@ class Limits(Config):
     max_turns: int = Field(default=8, ge=0)
     """Turns that call tools. One more turn is granted to answer in. (8 in synthesis, 5 in training and evaluation.)"""
 
+    max_calls: int | None = Field(default=None, ge=0)
+    """Calls over all turns; further ones are refused, and the policy may still answer. None: as many as it makes."""
+
     max_faults: int = Field(default=2, ge=0)
     """Malformed turns that are answered with an error; the next one ends the rollout as ``malformed``."""
 
@@ -115,7 +118,7 @@ class _Run:
         self.usage: Counter[str] = Counter()
         self.cost = 0.0
         self._contracts, self._world, self._tools, self._limits = contracts, world, tools, limits
-        self._calling_turns = self._faults = 0
+        self._calling_turns = self._calls = self._faults = 0
 
     async def until_stop(self, session: Session) -> tuple[Stop, str]:
         observations: tuple[Observation, ...] = ()
@@ -129,7 +132,9 @@ class _Run:
             if isinstance(turn, ParseFault):
                 observations = (_error("", "", Status.INVALID_CALL, f"malformed turn: {turn.detail}"),)
             else:
-                observations = tuple(await asyncio.gather(*(self._answer(call) for call in turn.calls)))
+                allowed = self._allow(len(turn.calls))
+                answered = await asyncio.gather(*map(self._answer, turn.calls[:allowed]))
+                observations = (*answered, *map(self._refuse, turn.calls[allowed:]))
             self.steps[-1] = Step(turn=turn, observations=observations)
             for observation in observations:
                 if observation.status is Status.SIMULATOR_FAILURE:
@@ -156,6 +161,17 @@ class _Run:
         if self._calling_turns > self._limits.max_turns:
             return Stop.MAX_TURNS, f"{self._limits.max_turns} turns of calls without an answer"
         return None
+
+    def _allow(self, calls: int) -> int:
+        """How many of a turn's calls are made."""
+        limit = self._limits.max_calls
+        allowed = calls if limit is None else min(calls, max(0, limit - self._calls))
+        self._calls += allowed
+        return allowed
+
+    def _refuse(self, call: Call) -> Observation:
+        made = f"all {self._limits.max_calls} calls are made; answer from what is known"
+        return _error(call.id, call.name, Status.INVALID_CALL, made)
 
     async def _answer(self, call: Call) -> Observation:
         contract = self._contracts.get(call.name)
