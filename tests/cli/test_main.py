@@ -79,7 +79,11 @@ def test_help_is_no_mistake(run):
         (ThresholdError("too many"), 3, "error: too many\n"),
         (OSError(errno.ENOSPC, "No space left on device", "x/y"), 2, "error: x/y: no space left on device\n"),
         (OSError("what"), 2, "error: files: what\n"),
-        (KeyboardInterrupt(), 130, "error: interrupted; demo and synth go on where they were with --resume\n"),
+        (
+            KeyboardInterrupt(),
+            130,
+            "error: interrupted; demo, synth, sft, grpo and eval go on where they were with --resume\n",
+        ),
     ],
 )
 def test_an_expected_failure_is_one_line_with_its_code(run, monkeypatch, error, code, line):
