@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import random
 import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +147,17 @@ def one_line(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
 
 def _is_time(key: str) -> bool:
     return key in ("seconds", "step_time") or key.startswith("seconds/") or key.endswith(("_runtime", "_per_second"))
+
+
+def run_killed(*arguments: object, size: Callable[[], int], stride: int) -> int:
+    """Run a command that resumes, killed whenever its files have grown by up to ``stride`` bytes; return the kills."""
+    draw, kills = random.Random(0), 0
+    while True:
+        enough = size() + draw.randrange(1, stride)
+        command = Command(*arguments)
+        while command.running and size() < enough:
+            time.sleep(0.002)
+        command.kill()
+        if command.wait().returncode == 0:
+            return kills
+        kills += 1

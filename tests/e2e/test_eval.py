@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import random
 import re
-import time
 from contextlib import contextmanager
 
 import orjson
 import pytest
 
 import filmlibrary
-from commands import Command, files, one_line, records, run, run_as_user, timeless, without
+from commands import files, one_line, records, run, run_as_user, run_killed, timeless, without
 from understudy.lab.mistakes import Mistakes
 from understudy.lab.serve import serve
 from understudy.lab.tasks import make_tasks
@@ -64,7 +62,7 @@ def outcome(folder):
 
 
 def test_a_killed_run_goes_on_to_the_same_result(config, tmp_path):
-    whole, killed, draw, kills = tmp_path / "whole", tmp_path / "killed", random.Random(0), 0
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
     done = run("eval", "--config", config, "--out", whole)
     assert done.returncode == 0, done.stderr
     size = sum(path.stat().st_size for path in whole.rglob("*.jsonl"))
@@ -72,16 +70,9 @@ def test_a_killed_run_goes_on_to_the_same_result(config, tmp_path):
     def grown() -> int:
         return sum(path.stat().st_size for path in killed.rglob("*.jsonl"))
 
-    while True:
-        enough = grown() + draw.randrange(1, size // 3)
-        command = Command("eval", "--config", config, "--out", killed, "--resume", "--set", "concurrency=2")
-        while command.running and grown() < enough:
-            time.sleep(0.002)
-        command.kill()
-        if command.wait().returncode == 0:
-            break
-        kills += 1
-    assert kills
+    assert run_killed(
+        "eval", "--config", config, "--out", killed, "--resume", "--set", "concurrency=2", size=grown, stride=size // 3
+    )
     assert outcome(killed) == outcome(whole)
     before = files(killed)
     assert run("eval", "--config", config, "--out", killed, "--resume", "--set", "concurrency=2").returncode == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
 import time
 
@@ -12,7 +11,6 @@ import pytest
 
 from commands import (
     OUTCOMES,
-    Command,
     contents,
     files,
     one_line,
@@ -20,6 +18,7 @@ from commands import (
     records,
     run,
     run_as_user,
+    run_killed,
     start_as_user,
     without,
 )
@@ -139,23 +138,16 @@ def test_flags_win_over_the_file_and_set_over_both(films, tmp_path):
 
 
 def test_a_killed_run_goes_on_where_it_was(endpoint, tmp_path):
-    whole, killed, draw, kills = tmp_path / "whole", tmp_path / "killed", random.Random(0), 0
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run("synth", *endpoint, "--out", whole).returncode == 0
     size = sum((whole / name).stat().st_size for name in OUTCOMES)
 
     def grown() -> int:
         return sum(path.stat().st_size for path in killed.glob("*.jsonl") if path.name in OUTCOMES)
 
-    while True:
-        enough = grown() + draw.randrange(1, size // 2)
-        command = Command("synth", *endpoint, "--out", killed, "--resume", "--concurrency", "2")
-        while command.running and grown() < enough:
-            time.sleep(0.002)
-        command.kill()
-        if command.wait().returncode == 0:
-            break
-        kills += 1
-    assert kills
+    assert run_killed(
+        "synth", *endpoint, "--out", killed, "--resume", "--concurrency", "2", size=grown, stride=size // 2
+    )
     assert contents(killed, COMPARED) == contents(whole, COMPARED)
     assert (killed / "dataset" / "README.md").read_bytes() == (whole / "dataset" / "README.md").read_bytes()
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from understudy.training.progress import OnProgress
+    from understudy.training.progress import Progress as Training
 
 PLAIN_EVERY = 5.0
 """Seconds before a stage's first plain line, and between two of them at least."""
@@ -68,6 +73,15 @@ class Stage:
             return ""
         each = (time.monotonic() - self._first[1]) / (self.done - self._first[0])
         return f"{duration(each * (self.total - self.done))} left"
+
+
+def shown(stage: Stage, **keys: str) -> OnProgress:
+    """What shows training in a stage: name of a figure → the metric behind it."""
+
+    def show(at: Training) -> None:
+        stage(at.step, at.total, **{name: at.values[key] for name, key in keys.items() if key in at.values})
+
+    return show
 
 
 class Reporter:

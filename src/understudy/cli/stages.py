@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 
 from understudy.cli.demo import REPORT, DemoConfig, Ledger
 from understudy.cli.exam import MAX_TURN_TOKENS, TEMPLATE, Exam, prepared
-from understudy.cli.progress import Reporter, Stage
+from understudy.cli.progress import Reporter, shown
 from understudy.evaluation.result import Result
-from understudy.jsonl import disk_error, read_json, read_jsonl
+from understudy.jsonl import read_json, read_jsonl
 from understudy.lab.base.model import weights_dir
 from understudy.lab.tasks import chance, make_tasks
 from understudy.lab.teacher import ScriptedModel
@@ -33,30 +30,13 @@ from understudy.synthesis.store import SUMMARY, TOOLS, RunFolder
 from understudy.synthesis.teacher import AgentTeacher
 from understudy.training.grpo import GrpoConfig, grpo
 from understudy.training.models import load_model
-from understudy.training.progress import Progress
-from understudy.training.run import METRICS, MODEL
+from understudy.training.run import METRICS, MODEL, writing
 from understudy.training.sft import SftConfig, sft
 
 SYNTH, SFT, GRPO, EVAL = "synth", "sft", "grpo", "eval"
 FURTHER_SFT, SHUFFLED = "further_sft", "shuffled_rewards"
 ROLLOUT_COST = 1.5
 """Compute of a sequence in GRPO, sampled and trained on, over that of one in SFT, trained on."""
-_UNWRITTEN = re.compile("os error|inline_container|PytorchStreamWriter")
-
-
-@contextmanager
-def writing(out: Path) -> Iterator[None]:
-    """Around training, whose libraries have errors of their own for a disk that refuses.
-
-    Raises:
-        InputError: the disk refuses a checkpoint or a model.
-    """
-    try:
-        yield
-    except (RuntimeError, SafetensorError) as error:
-        if not _UNWRITTEN.search(str(error)):
-            raise
-        raise disk_error(out, OSError(f"a checkpoint is not complete: {str(error).splitlines()[0]}")) from None
 
 
 def run_demo(
@@ -110,7 +90,7 @@ def train_sft(config: DemoConfig, out: Path, reporter: Reporter) -> None:
     """Fine-tune the base on the kept traces."""
     settings = SftConfig(model=str(weights_dir()), **_sft_settings(config, out))
     with reporter.stage("sft") as stage:
-        sft(settings, out / SFT, on_progress=_shown(stage, loss="loss", held_out="eval_loss"), resume=True)
+        sft(settings, out / SFT, on_progress=shown(stage, loss="loss", held_out="eval_loss"), resume=True)
 
 
 def train_further(config: DemoConfig, out: Path, reporter: Reporter) -> None:
@@ -122,7 +102,7 @@ def train_further(config: DemoConfig, out: Path, reporter: Reporter) -> None:
         sft(
             SftConfig(model=str(out / SFT / MODEL), **given),
             out / FURTHER_SFT,
-            on_progress=_shown(stage, loss="loss", held_out="eval_loss"),
+            on_progress=shown(stage, loss="loss", held_out="eval_loss"),
             resume=True,
         )
 
@@ -159,7 +139,7 @@ def train_grpo(
         **config.grpo.model_dump(),
     )
     with reporter.stage(out.name.replace("_", " ")) as stage:
-        show = _shown(stage, reward="reward", em="em", validation="validation/em")
+        show = shown(stage, reward="reward", em="em", validation="validation/em")
         grpo(settings, out, asked, who.tools, held, on_progress=show, resume=True)
 
 
@@ -215,12 +195,3 @@ def describe(
         ),
         seeds=seeds,
     )
-
-
-def _shown(stage: Stage, **keys: str) -> Callable[[Progress], None]:
-    """Shows training in a stage: name of a figure → the metric behind it."""
-
-    def show(at: Progress) -> None:
-        stage(at.step, at.total, **{name: at.values[key] for name, key in keys.items() if key in at.values})
-
-    return show

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from understudy.cli.progress import Reporter
+from understudy.cli.progress import Reporter, shown
 from understudy.config import load_config
 from understudy.errors import InputError
 from understudy.jsonl import write_json
@@ -20,7 +20,7 @@ from understudy.synthesis.store import CONFIG
 from understudy.training.settings import TrainConfig
 
 if TYPE_CHECKING:
-    from understudy.training.progress import OnProgress, Progress
+    from understudy.training.progress import OnProgress
 
 RESULT = "result.json"
 LAB = "lab"
@@ -76,20 +76,15 @@ def training(
     Raises:
         InputError: the folder holds another run, or the disk refuses.
     """
-    from understudy.cli.stages import writing
-    from understudy.training.run import METRICS, MODEL
+    from understudy.training.run import METRICS, MODEL, writing
 
     with ExitStack() as open_things:
-        show: Callable[[Progress], None] | None = None
+        show: OnProgress | None = None
         if is_main():
             open_things.enter_context(lock(out))
             results = [out / name for name in (METRICS, MODEL, RESULT)]
             claim_config(out / CONFIG, config.model_dump(mode="json"), resume, results, ("report_to", *free))
-            stage = open_things.enter_context(Reporter().stage(out.name))
-
-            def show(at: Progress) -> None:
-                stage(at.step, at.total, **{name: at.values[key] for name, key in keys.items() if key in at.values})
-
+            show = shown(open_things.enter_context(Reporter().stage(out.name)), **keys)
         open_things.enter_context(writing(out))
         yield show
 

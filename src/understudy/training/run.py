@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
@@ -11,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from understudy.errors import InputError
-from understudy.jsonl import read_json
+from understudy.jsonl import disk_error, read_json
 from understudy.training.models import save_model
 from understudy.training.progress import MetricsLog
 from understudy.training.render import Renderer
@@ -19,6 +22,7 @@ from understudy.training.settings import TrainConfig
 
 ADAPTER, CHECKPOINTS, METRICS, MODEL = "adapter", "checkpoints", "metrics.jsonl", "model"
 _STATE = "trainer_state.json"
+_UNWRITTEN = re.compile("os error|inline_container|PytorchStreamWriter")
 
 
 def arguments(kind: Any, config: TrainConfig, out: Path, **own: Any) -> Any:
@@ -77,6 +81,21 @@ def without_mask(model: Any) -> None:
         return args, kwargs
 
     model.register_forward_pre_hook(drop, with_kwargs=True)
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Around training, whose libraries have errors of their own for a disk that refuses.
+
+    Raises:
+        InputError: the disk refuses a checkpoint or a model.
+    """
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        if not _UNWRITTEN.search(str(error)):
+            raise
+        raise disk_error(out, OSError(f"a checkpoint is not complete: {str(error).splitlines()[0]}")) from None
 
 
 def last_checkpoint(out: Path) -> Path | None:
