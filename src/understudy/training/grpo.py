@@ -29,6 +29,7 @@ from understudy.noun import Noun
 from understudy.protocols import ToolSource
 from understudy.seed import derive_seed
 from understudy.training.grpo_trainer import RolloutTrainer, given_reward
+from understudy.training.head import score_labelled_only
 from understudy.training.models import adapters, load_model, make_renderer, merge, save_model
 from understudy.training.optimizers import build_optimizer
 from understudy.training.policy import ModelPolicy, engine_for
@@ -216,6 +217,7 @@ def _trainer(config: GrpoConfig, out: Path, model: Any, tokenizer: Any, given: T
     trainer.remove_callback(PrinterCallback)
     for one in filter(None, (trainer.model, trainer.ref_model)):
         without_mask(one)
+        score_labelled_only(one, config.temperature)
     return trainer
 
 

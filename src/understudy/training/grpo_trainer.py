@@ -49,6 +49,7 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         self.runner = asyncio.Runner()
         self.batch: Batch | None = None
         self._sampled: torch.Tensor | None = None
+        self._learnt: torch.Tensor | None = None  # which tokens of a minibatch are scored: all but observations
         self._fresh = False
         self._ended = time.perf_counter()
 
@@ -87,8 +88,8 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         return fields
 
     def _get_per_token_logps_and_entropies(
-        self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int, *args: Any,
-        **kwargs: Any,
+        self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int, *_: Any,
+        compute_entropy: bool = False, compute_aux_loss: bool = False, **__: Any,
     ) -> Any:  # fmt: skip
         if self._sampled is not None and model is self.model:
             return self._sampled.to(input_ids.device), None, None
@@ -97,28 +98,40 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         batch, size = input_ids.shape
         places = torch.arange(size, device=input_ids.device)
         shift, lengths = attention_mask.argmax(1, keepdim=True), attention_mask.sum(1, keepdim=True)
-        aligned = input_ids.gather(1, (places + shift).clamp(max=size - 1))
+        labels = input_ids.masked_fill(attention_mask == 0, -100)
+        labels[:, :-logits_to_keep] = -100
+        if self._learnt is not None:
+            labels[:, -logits_to_keep:].masked_fill_(self._learnt == 0, -100)
+        origin = (places + shift).clamp(max=size - 1)
         inside = (places < lengths).to(attention_mask.dtype)
+        aligned, labels = input_ids.gather(1, origin), labels.gather(1, origin).masked_fill(inside == 0, -100)
         order = lengths[:, 0].argsort(descending=True)
         rows = max(1, _TOGETHER // size) if input_ids.device.type == "cpu" else batch
         parts: list[list[torch.Tensor]] = []
+        auxiliary = []
         for chosen in torch.split(order, rows):
             width = int(lengths[chosen].max())
-            logps, entropies, auxiliary = super()._get_per_token_logps_and_entropies(
-                model, aligned[chosen, :width], inside[chosen, :width], width - 1, *args, **kwargs
-            )
-            found = [logps] if entropies is None else [logps, entropies]
+            router = {"output_router_logits": True} if compute_aux_loss else {}
+            with self.accelerator.autocast():
+                output = model(
+                    input_ids=aligned[chosen, :width], attention_mask=inside[chosen, :width],
+                    labels=labels[chosen, :width], fused_lm_head=True, **router,
+                )  # fmt: skip
+            found = (output.log_probs, output.entropy) if compute_entropy else (output.log_probs,)
             parts.append([F.pad(one, (0, size - width)) for one in found])
+            auxiliary += [output.aux_loss] if compute_aux_loss else []
         # Column j of these is about the token after it; back to where TRL has completions.
         wanted = (places[size - logits_to_keep :] - shift - 1).clamp(min=0)
         whole = [torch.cat(one)[order.argsort()].gather(1, wanted) for one in zip(*parts, strict=True)]
         self._last = whole[0].detach()
-        return whole[0], whole[1] if len(whole) > 1 else None, auxiliary
+        return whole[0], whole[1] if compute_entropy else None, torch.stack(auxiliary).mean() if auxiliary else None
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         summed = self.loss_type in _SUMMED_LOSSES and self.beta == 0 and not self._entropy_bonus_enabled
         inputs = without_padding(inputs, drop_idle=summed)
+        self._learnt = inputs["completion_mask"] * inputs["tool_mask"]
         loss: torch.Tensor = super()._compute_loss(model, inputs)
+        self._learnt = None
         if self._fresh:
             # The first minibatch is still on policy: here sampler and trainer must agree.
             mask = inputs["completion_mask"] * inputs["tool_mask"]

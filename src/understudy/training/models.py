@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from understudy.errors import InputError
+from understudy.training.devices import keep_freed_memory
 from understudy.training.render import Renderer, template_text
 from understudy.training.settings import LoraSettings
 
@@ -28,6 +29,8 @@ def load_model(path: str, whole: bool = False) -> tuple[Any, Any]:
         InputError: it is missing, incomplete or corrupt.
     """
     dtype: Any = "auto" if torch.cuda.is_available() and not whole else torch.float32
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:

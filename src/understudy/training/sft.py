@@ -24,6 +24,7 @@ from understudy.seed import derive_seed
 from understudy.synthesis.dataset import read_dataset
 from understudy.synthesis.store import TRACES, RunFolder
 from understudy.trace import Trace
+from understudy.training.head import score_labelled_only
 from understudy.training.models import adapters, load_model, make_renderer, merge
 from understudy.training.optimizers import build_optimizer
 from understudy.training.progress import MetricsLog, OnProgress
@@ -189,6 +190,7 @@ def _trainer(
     )
     trainer.remove_callback(PrinterCallback)
     without_mask(trainer.model)
+    score_labelled_only(trainer.model)
     return trainer
 
 
