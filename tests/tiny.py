@@ -12,14 +12,15 @@ from understudy.trace import RESERVED
 
 LAB = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>")
 QWEN = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+LLAMA = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
 WORDS = ("find_director", "director", "film", "arguments", "name", "error", "Who directed", "the answer is")
 
 
-def build_tokenizer():
+def build_tokenizer(tokens=(*LAB, *QWEN, *RESERVED), pad="<|pad|>", end="<|end|>", **named):
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
-    special = [AddedToken(token, special=token not in RESERVED, normalized=False) for token in (*LAB, *QWEN, *RESERVED)]
+    special = [AddedToken(token, special=token not in RESERVED, normalized=False) for token in tokens]
     trainer = trainers.BpeTrainer(
         vocab_size=400,
         special_tokens=special,
@@ -27,7 +28,11 @@ def build_tokenizer():
         show_progress=False,
     )
     bpe.train_from_iterator([f' {word} "{word}": "{word}"' for word in WORDS] * 20, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token="<|pad|>", eos_token="<|end|>", padding_side="left")
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token=pad, eos_token=end, padding_side="left", **named)
+
+
+def build_llama_tokenizer():
+    return build_tokenizer(LLAMA, pad="<|eot_id|>", end="<|eot_id|>", bos_token="<|begin_of_text|>")
 
 
 def trl_template(name: str) -> str:

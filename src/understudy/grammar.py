@@ -1,7 +1,8 @@
 """Turns as text: the tag form that chat templates write, and plain-text ReAct for models without tool calling.
 
 Tag form: ``<think>…</think>``, then any number of ``<tool_call>{"name": …, "arguments": {…}}</tool_call>`` or one
-``<answer>…</answer>``. ReAct: ``Thought: …``, then ``Action: name`` and ``Action Input: {…}``, or ``Final Answer: …``.
+``<answer>…</answer>``. ReAct: ``Thought: …``, then ``Action: name`` and ``Action Input: {…}``, or ``Final Answer: …``;
+what tools return is ``Observation: …``, a line per call.
 
 Both parsers return a ``Turn`` or the first violation as a ``ParseFault``; they never raise, whatever the text.
 """
@@ -9,15 +10,19 @@ Both parsers return a ``Turn`` or the first violation as a ``ParseFault``; they 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import orjson
 
+from understudy.contract import ToolContract
 from understudy.schema import MAX_DEPTH, MAX_VALUE_BYTES, depth, dumps
-from understudy.trace import RESERVED, Call, Fault, ParseFault, Turn
+from understudy.trace import RESERVED, Call, Fault, Observation, ParseFault, Turn
 
 MAX_CALLS = 8
 _TAG = re.compile("|".join(re.escape(tag) for tag in RESERVED))
-_REACT = re.compile(r"^(Thought|Action|Action Input|Final Answer):[ \t]*", re.MULTILINE)
+_LABELS = "Thought|Action|Action Input|Final Answer|Observation"
+_REACT = re.compile(rf"^({_LABELS}):[ \t]*", re.MULTILINE)
+_INNER_LABEL = re.compile(rf"\n(?=(?:{_LABELS}):)")
 
 
 def call_id(turn_index: int, position: int) -> str:
@@ -135,6 +140,8 @@ def parse_react(text: str, turn_index: int = 0) -> Turn | ParseFault:
                     return call
                 calls.append(call)
                 action = None
+            case "Observation":
+                return fault(Fault.STRAY_TEXT, "only tools write observations", text)
             case _:
                 if answer is not None:
                     return fault(Fault.SEVERAL_ANSWERS, "a turn has one answer", text)
@@ -145,13 +152,30 @@ def parse_react(text: str, turn_index: int = 0) -> Turn | ParseFault:
 
 
 def write_react(turn: Turn) -> str:
-    """The ReAct text of a turn; ``parse_react`` reads it back when the thought has no label at a line start."""
-    lines = [f"Thought: {turn.thought}"] if turn.thought else []
+    """The ReAct text of a turn; ``parse_react`` reads it back without white space around its parts.
+
+    A label at a line start within a part is indented by a space, so that it is read as the text it is.
+    """
+    lines = [f"Thought: {_indented(turn.thought)}"] if turn.thought else []
     for call in turn.calls:
-        lines += [f"Action: {call.name}", f"Action Input: {dumps(call.arguments)}"]
+        lines += [f"Action: {_indented(call.name)}", f"Action Input: {dumps(call.arguments)}"]
     if turn.answer is not None:
-        lines.append(f"Final Answer: {turn.answer}")
+        lines.append(f"Final Answer: {_indented(turn.answer)}")
     return "\n".join(lines)
+
+
+def write_observations(observations: Sequence[Observation]) -> str:
+    """What answers a ReAct turn. JSON text has no line breaks, so no result can forge a label."""
+    return "\n".join(f"Observation: {dumps(observation.content)}" for observation in observations)
+
+
+def write_tools(toolset: Sequence[ToolContract]) -> str:
+    """The tools as a ReAct prompt lists them, a line of JSON each."""
+    return "\n".join(dumps(contract.model_dump()) for contract in toolset) or "(none)"
+
+
+def _indented(text: str) -> str:
+    return _INNER_LABEL.sub("\n ", text)
 
 
 class _Bad:

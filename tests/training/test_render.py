@@ -10,23 +10,29 @@ from hypothesis import HealthCheck, given, settings
 import handmade
 import tiny
 from strategies import CONTRACT, traces, turns
+from understudy.agents.autoagent import Form
 from understudy.errors import InputError
 from understudy.grammar import fault
 from understudy.trace import Call, Fault, Observation, ParseFault, Source, Status, Turn
 from understudy.training.engine import Completion
+from understudy.training.models import make_renderer
 from understudy.training.policy import ModelPolicy
 from understudy.training.render import Renderer, template_text
 
-TEMPLATES = ("lab", "qwen2_5", "qwen3", "qwen3_training")
+NATIVE = ("lab", "qwen2_5", "qwen2_5_training", "qwen3", "qwen3_training", "qwen3_instruct_2507")
+REACT = ("llama3", "llama3_training", "llama3_1", "llama3_2")
+TEMPLATES = (*NATIVE, *REACT)
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
 def renderers(tokenizer):
-    return {
-        name: Renderer(tokenizer, template_text("lab") if name == "lab" else tiny.trl_template(name))
-        for name in TEMPLATES
-    }
+    made = {}
+    for name in TEMPLATES:
+        own = copy.copy(tiny.build_llama_tokenizer() if name in REACT else tokenizer)
+        own.chat_template = template_text("lab") if name == "lab" else tiny.trl_template(name)
+        made[name] = make_renderer(own)
+    return made
 
 
 class Scripted:
@@ -48,6 +54,12 @@ class Scripted:
 
     def close(self):
         pass
+
+
+def test_each_family_gets_the_form_that_its_template_can_keep(renderers):
+    assert {name: renderer.form for name, renderer in renderers.items()} == {
+        **dict.fromkeys(NATIVE, Form.NATIVE), **dict.fromkeys(REACT, Form.REACT)
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -98,8 +110,10 @@ def test_a_rendered_turn_parses_to_itself(renderers, template, turn):
         assert [(call.name, call.arguments) for call in said.calls] == [
             (call.name, call.arguments) for call in turn.calls
         ]
-    elif template == "lab":  # Qwen's templates trim line breaks around thoughts and answers
+    if template == "lab":  # Qwen's templates trim line breaks around thoughts and answers
         assert (said.thought, said.answer) == (turn.thought.strip("\n"), turn.answer)
+    if template in REACT:  # which trims all white space around the parts of a turn
+        assert (said.thought, said.answer) == (turn.thought.strip(), turn.answer and turn.answer.strip())
 
 
 def test_the_whole_conversation_in_the_labs_template(renderer, tokenizer):

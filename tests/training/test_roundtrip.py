@@ -14,13 +14,15 @@ from understudy.schema import dumps
 from understudy.synthesis.dataset import export_dataset, read_dataset
 from understudy.synthesis.store import RunFolder
 from understudy.trace import Call, Observation, Provenance, Source, Step, Stop, Trace, Turn, error_status
+from understudy.training.react import ReactRenderer
 from understudy.training.render import Renderer, template_text
 from understudy.world import World
 
 
 @pytest.fixture(scope="module")
 def renderers(tokenizer):
-    return [Renderer(tokenizer, template_text("lab")), Renderer(tokenizer, tiny.trl_template("qwen2_5"))]
+    native = [Renderer(tokenizer, template) for template in (template_text("lab"), tiny.trl_template("qwen2_5"))]
+    return [*native, ReactRenderer(tiny.build_llama_tokenizer(), tiny.trl_template("llama3_1"))]
 
 
 @st.composite
@@ -66,3 +68,6 @@ def test_any_schema_and_call_survive_every_form(renderers, tmp_path_factory, tra
     prompt = renderers[1].tokenizer.decode(renderers[1].prompt(read.question, read.toolset))
     line = prompt.partition("<tools>\n")[2].partition("\n</tools>")[0]
     assert orjson.loads(line) == trace.toolset[0].to_openai()
+    prompt = renderers[2].tokenizer.decode(renderers[2].prompt(read.question, read.toolset))
+    line = prompt.partition("(JSON Schemas):\n")[2].partition("\n")[0]
+    assert orjson.loads(line) == trace.toolset[0].model_dump()

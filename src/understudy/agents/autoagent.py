@@ -14,11 +14,10 @@ from typing import Any
 
 from understudy.agents.prompt import Prompt, load
 from understudy.contract import ToolContract
-from understudy.grammar import build_turn, fault, parse_react
+from understudy.grammar import build_turn, fault, parse_react, write_observations, write_tools
 from understudy.llm.protocol import ChatModel, ChatReply, ChatRequest
 from understudy.messages import Message, observation_message, opening, parse_message, turn_message
 from understudy.protocols import Sample
-from understudy.schema import dumps
 from understudy.seed import derive_seed
 from understudy.task import Task
 from understudy.trace import Fault, Observation, ParseFault, Tokens, Turn
@@ -126,14 +125,10 @@ class ReactSession(NativeSession):
     PROMPT = "autoagent_react"
 
     def _offer(self, system: str, toolset: Sequence[ToolContract]) -> tuple[str, tuple[dict[str, Any], ...]]:
-        lines = [dumps(contract.model_dump()) for contract in toolset]
-        return system.replace("{{tools}}", "\n".join(lines) or "(none)"), ()
+        return system.replace("{{tools}}", write_tools(toolset)), ()
 
     def _seen(self, observations: Sequence[Observation]) -> list[Message]:
-        if not observations:
-            return []
-        lines = [f"Observation: {dumps(observation.content)}" for observation in observations]
-        return [{"role": "user", "content": "\n".join(lines)}]
+        return [{"role": "user", "content": write_observations(observations)}] if observations else []
 
     def _read(self, reply: ChatReply) -> tuple[Turn | ParseFault, Message]:
         reasoning, content = _reasoning(reply)

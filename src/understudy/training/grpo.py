@@ -21,6 +21,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig as TrlGrpoConfig
 
+from understudy.agents.autoagent import Form
 from understudy.errors import InputError
 from understudy.evaluation.runner import evaluate
 from understudy.jsonl import read_json, write_json
@@ -55,6 +56,7 @@ class GrpoResult(Noun):
 
     Attributes:
         model: folder of the chosen model.
+        form: how tools are offered and turns written: ``native`` by the chat template, or ``react`` as plain text.
         steps: batches of rollouts.
         best_step: the batch after which the chosen weights were measured; ``steps`` without validation.
         validation: exact match of the chosen weights on the validation tasks (greedy); None without.
@@ -64,6 +66,7 @@ class GrpoResult(Noun):
     """
 
     model: str
+    form: Form
     steps: int
     best_step: int
     validation: Metric | None
@@ -135,6 +138,7 @@ def grpo(
     tenth = max(1, len(rewards) // 10)
     return GrpoResult(
         model=str(out / MODEL),
+        form=renderer.form,
         steps=config.steps,
         best_step=best["step"] if best else config.steps,
         validation=Metric(**best["em"]) if best else None,

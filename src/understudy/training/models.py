@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from transformers.utils import logging
 
 from understudy.errors import InputError
 from understudy.training.devices import keep_freed_memory
+from understudy.training.react import ReactRenderer
 from understudy.training.render import Renderer, template_text
 from understudy.training.settings import LoraSettings
+
+_LOG = getLogger(__name__)
 
 
 def load_model(path: str, whole: bool = False) -> tuple[Any, Any]:
@@ -45,7 +49,9 @@ def load_model(path: str, whole: bool = False) -> tuple[Any, Any]:
 
 
 def make_renderer(tokenizer: Any, template: str = "", system: str = "") -> Renderer:
-    """The renderer of a model.
+    """The renderer of a model: in the native form, or in plain-text ReAct where its template can't; a warning says so.
+
+    The choice follows from template and tokenizer alone, so training and evaluation make the same.
 
     Args:
         tokenizer: the model's.
@@ -53,16 +59,16 @@ def make_renderer(tokenizer: Any, template: str = "", system: str = "") -> Rende
         system: system message of every conversation.
 
     Raises:
-        InputError: the file is missing, or the template can't be learnt from.
+        InputError: the file is missing, or the template can't be learnt from in either form.
     """
-    if not template:
-        return Renderer(tokenizer, system=system)
-    if template == "lab":
-        return Renderer(tokenizer, template_text("lab"), system)
+    text = _template(template)
     try:
-        return Renderer(tokenizer, Path(template).read_text(encoding="utf-8"), system)
-    except OSError as error:
-        raise InputError(f"{template}: can't read the chat template ({error.strerror})") from None
+        return Renderer(tokenizer, text, system)
+    except InputError as error:
+        reason = error
+    renderer = ReactRenderer(tokenizer, text, system)
+    _LOG.warning("%s. So tools, turns and results are written as plain-text ReAct", reason)
+    return renderer
 
 
 def save_model(model: Any, renderer: Renderer, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
@@ -97,3 +103,12 @@ def merge(base: str, adapter: Path, renderer: Renderer, folder: Path) -> None:
     saved_in = AutoConfig.from_pretrained(base).dtype or torch.float32
     merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
     save_model(merged.to(saved_in), renderer, folder)
+
+
+def _template(name: str) -> str | None:
+    if name in ("", "lab"):
+        return template_text(name) if name else None
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{name}: can't read the chat template ({error.strerror})") from None

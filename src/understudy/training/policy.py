@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,6 +68,11 @@ class ModelPolicy:
     def name(self) -> str:
         """How provenance names it."""
         return self._name
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """Prompts of the renderer, by which records tell that the model speaks plain-text ReAct."""
+        return self.renderer.prompts
 
     def open(self, task: Task, toolset: Sequence[ToolContract], seed: int) -> ModelSession:
         """Start a rollout. The model sees the question and the tools."""

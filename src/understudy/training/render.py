@@ -6,19 +6,24 @@ are joined as token ids and never tokenised again. SFT and rollouts use the same
 for token, what a rollout yields when the model samples those turns.
 
 Text from outside (questions, tool results, arguments) can't speak as another role: control tokens in it are broken up.
+
+Here is the native form, in which the template itself writes tools, thoughts, calls and results. ``react.py`` has the
+form for templates that can't, and ``models.make_renderer`` chooses.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 from jinja2 import TemplateError
 
+from understudy.agents.autoagent import Form
 from understudy.contract import ToolContract
 from understudy.errors import InputError
 from understudy.grammar import fault, parse_turn
@@ -26,8 +31,10 @@ from understudy.messages import Message, observation_message, opening, turn_mess
 from understudy.schema import dumps
 from understudy.trace import RESERVED, Call, Fault, Observation, ParseFault, Status, Step, Trace, Turn
 
-_MARK = "PLACEHOLDER"
+MARK = "PLACEHOLDER"
 _ASKED = opening("?")
+_DATE = "26 Jul 2024"
+"""What Llama's templates write as today's date: from the clock, no prompt would be the same on two days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,15 @@ class Renderer:
 
     Raises:
         InputError: there is no template, or it drops thoughts or calls, so that nothing could be learnt of them.
+
+    Attributes:
+        form: how tools are offered and turns written.
+        prompts: SHA-256 by name, of the prompts it adds to the system message.
+        end_id: token that ends a turn.
     """
+
+    form = Form.NATIVE
+    prompts: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, tokenizer: Any, template: str | None = None, system: str = "") -> None:
         self.tokenizer, self.system = tokenizer, system
@@ -92,8 +107,8 @@ class Renderer:
         """Token ids up to where the first turn starts. Kept for the group that shares them."""
         key = (question, b"".join(contract.key() for contract in toolset))
         if key not in self._prompts:
-            tools = [orjson.loads(self._defuse(dumps(contract.to_openai()))) for contract in toolset]
-            messages = opening(self._defuse(question), self.system)
+            system, tools = self._offer(toolset)
+            messages = opening(self._defuse(question), system)
             if len(self._prompts) >= 4096:
                 self._prompts.clear()
             self._prompts[key] = self._encode(self._text(messages, tools, generate=True))
@@ -108,16 +123,10 @@ class Renderer:
     def suffix(self, observations: Sequence[Observation]) -> list[int]:
         """Token ids from after a turn's end token to where the next turn starts.
 
-        They are what the template adds when these observations follow a turn (the call that asked for them, or plain
-        text for the answer to a malformed turn).
+        They are what the template adds when these observations follow a turn.
         """
-        calls = [Call(id=seen.call_id, name=seen.name, arguments={_MARK: ""}) for seen in observations if seen.call_id]
-        placeholder: Message = {"role": "assistant", "content": _MARK}
-        if calls:
-            placeholder = turn_message(Turn(thought=_MARK, calls=tuple(calls)))
-        seen = [self._observation(observation) for observation in observations]
-        text = self._text([*_ASKED, placeholder, *seen], generate=True)
-        return self._encode(text[text.index(self._end, text.index(_MARK)) + len(self._end) :])
+        text = self._text([*_ASKED, *self._exchange(observations)], generate=True)
+        return self._encode(text[text.index(self._end, text.index(MARK)) + len(self._end) :])
 
     def parse(self, ids: Sequence[int], turn_index: int = 0) -> Turn | ParseFault:
         """Read a sampled turn. Without its end token it was cut off, and is a fault whatever it says."""
@@ -127,10 +136,7 @@ class Renderer:
         )
         if not complete:
             return fault(Fault.TRUNCATED, f"cut off after {len(ids)} tokens", text)
-        turn = parse_turn(text, turn_index)
-        if isinstance(turn, Turn) and turn.thought != (bare := turn.thought.strip("\n")):
-            return turn.model_copy(update={"thought": bare})  # Qwen's templates set thoughts on lines of their own
-        return turn
+        return self._read(text, turn_index)
 
     def render(self, trace: Trace) -> Rendered:
         """A whole trace for SFT."""
@@ -146,13 +152,39 @@ class Renderer:
                 mask += [0] * len(between)
         return Rendered(self.prompt(trace.question, trace.toolset), completion, mask)
 
+    def _offer(self, toolset: Sequence[ToolContract]) -> tuple[str, list[Any] | None]:
+        """The system message, and the tools that the template is to list."""
+        return self.system, [orjson.loads(self._defuse(dumps(contract.to_openai()))) for contract in toolset]
+
+    def _said(self, turn: Turn) -> Message:
+        """The message of a turn."""
+        return turn_message(turn)
+
+    def _read(self, text: str, turn_index: int) -> Turn | ParseFault:
+        """The turn of a sampled text."""
+        turn = parse_turn(text, turn_index)
+        if isinstance(turn, Turn) and turn.thought != (bare := turn.thought.strip("\n")):
+            return turn.model_copy(update={"thought": bare})  # Qwen's templates set thoughts on lines of their own
+        return turn
+
+    def _exchange(self, observations: Sequence[Observation]) -> list[Message]:
+        """A turn that holds ``MARK``, and what answers it.
+
+        It is the call that asked for the observations, or plain text before the answer to a malformed turn.
+        """
+        calls = [Call(id=seen.call_id, name=seen.name, arguments={MARK: ""}) for seen in observations if seen.call_id]
+        placeholder: Message = {"role": "assistant", "content": MARK}
+        if calls:
+            placeholder = turn_message(Turn(thought=MARK, calls=tuple(calls)))
+        return [placeholder, *map(self._observation, observations)]
+
     def _turn_text(self, turn: Turn) -> str:
         said = {"thought": self._defuse(turn.thought), "answer": turn.answer and self._defuse(turn.answer)}
         calls = tuple(
             Call(id=call.id, name=self._defuse(call.name), arguments=orjson.loads(self._defuse(dumps(call.arguments))))
             for call in turn.calls
         )
-        text = self._text([*_ASKED, turn_message(turn.model_copy(update={**said, "calls": calls}))])
+        text = self._text([*_ASKED, self._said(turn.model_copy(update={**said, "calls": calls}))])
         if not text.startswith(self._generation):
             raise InputError("the chat template writes a turn differently from the prompt that it is sampled after")
         return text[len(self._generation) : text.rindex(self._end) + len(self._end)]
@@ -169,7 +201,12 @@ class Renderer:
     def _text(self, messages: Sequence[Message], tools: list[Any] | None = None, generate: bool = False) -> str:
         try:
             text: str = self.tokenizer.apply_chat_template(
-                list(messages), tools=tools, chat_template=self.template, tokenize=False, add_generation_prompt=generate
+                list(messages),
+                tools=tools,
+                chat_template=self.template,
+                tokenize=False,
+                add_generation_prompt=generate,
+                date_string=_DATE,
             )
         except TemplateError as error:
             raise InputError(f"the chat template refuses this conversation: {error}") from None
@@ -181,14 +218,14 @@ class Renderer:
 
     def _find_end(self, special: set[str]) -> str:
         """The token that closes a turn: the first control token after an assistant's text."""
-        tail = self._text([*_ASKED, {"role": "assistant", "content": _MARK}]).partition(_MARK)[2]
+        tail = self._text([*_ASKED, {"role": "assistant", "content": MARK}]).partition(MARK)[2]
         found = min((token for token in special if token in tail), key=tail.index, default="")
         if not found:
             raise InputError("the chat template ends a turn with no control token; the model couldn't learn to stop")
         return found
 
     def _require_all_kept(self) -> None:
-        calls = tuple(Call(id=f"call_0_{at}", name="tool", arguments={"key": f"{_MARK} {at}"}) for at in (0, 1))
-        for turn in (Turn(thought=_MARK, calls=calls), Turn(thought=_MARK, answer="yes")):
+        calls = tuple(Call(id=f"call_0_{at}", name="tool", arguments={"key": f"{MARK} {at}"}) for at in (0, 1))
+        for turn in (Turn(thought=MARK, calls=calls), Turn(thought=MARK, answer="yes")):
             if self.parse(self.turn(turn)) != turn:
-                raise InputError("the chat template drops thoughts or parallel calls; choose another model or template")
+                raise InputError("the chat template drops thoughts or parallel calls")

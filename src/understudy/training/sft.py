@@ -18,6 +18,7 @@ from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig as TrlSftConfig
 from trl import SFTTrainer, pack_dataset
 
+from understudy.agents.autoagent import Form
 from understudy.errors import InputError
 from understudy.noun import Noun
 from understudy.seed import derive_seed
@@ -50,6 +51,7 @@ class SftResult(Noun):
 
     Attributes:
         model: folder of the chosen model.
+        form: how tools are offered and turns written: ``native`` by the chat template, or ``react`` as plain text.
         steps: optimiser steps of the run.
         best_step: the step whose weights were chosen.
         loss: mean loss per learnt token over the last tenth of the steps, in nats.
@@ -61,6 +63,7 @@ class SftResult(Noun):
     """
 
     model: str
+    form: Form
     steps: int
     best_step: int
     loss: float
@@ -110,6 +113,7 @@ def sft(
     tail = losses[-max(1, len(losses) // 10) :]
     return SftResult(
         model=str(out / MODEL),
+        form=renderer.form,
         steps=trainer.state.global_step,
         best_step=trainer.state.best_global_step or trainer.state.global_step,
         loss=sum(tail) / len(tail),
