@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from understudy.cli.ask import AskConfig
 from understudy.cli.demo import DemoConfig
 from understudy.cli.main import app
 from understudy.cli.synth import SynthConfig
@@ -37,6 +38,7 @@ def documents() -> dict[Path, str]:
         "`understudy eval`": EvalConfig,
         "`understudy sft`": SftConfig,
         "`understudy grpo`": GrpoConfig,
+        "`understudy ask`": AskConfig,
     }
     return {
         ROOT / "docs" / "reference" / "commands.md": commands(),

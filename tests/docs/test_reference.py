@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from understudy.cli.ask import AskConfig
 from understudy.cli.demo import DemoConfig
 from understudy.cli.synth import SynthConfig
 from understudy.errors import ThresholdError, UnderstudyError
@@ -57,7 +58,7 @@ def undocumented(kind: type[BaseModel]) -> list[str]:
     return missing
 
 
-@pytest.mark.parametrize("kind", [DemoConfig, SynthConfig, EvalConfig, SftConfig, GrpoConfig])
+@pytest.mark.parametrize("kind", [DemoConfig, SynthConfig, EvalConfig, SftConfig, GrpoConfig, AskConfig])
 def test_every_field_of_a_configuration_has_a_docstring(kind):
     assert undocumented(kind) == []
 

@@ -87,16 +87,16 @@ def gpus() -> list[str]:
 
 def abilities(missing: dict[Extra, str]) -> Iterator[str]:
     """What can be run."""
-    yield "can: synth, audit, score, index, eval with an endpoint or without weights"
+    yield "can: synth, audit, score, index, ask with an endpoint, eval with an endpoint or without weights"
     yield ("cannot" if Extra.EVAL in missing else "can") + ": data sets as parquet, questions of the Hub"
     if Extra.TRAIN in missing:
-        yield "cannot: demo, sft, grpo, eval with a local model"
+        yield "cannot: demo, sft, grpo, ask and eval with a local model"
         return
     from understudy.training.devices import gpu_memory
 
     sizes = gpu_memory()
     place = f"on {len(sizes)} × GPU, the smallest of {_gb(min(sizes))}" if sizes else "on the CPU: tiny models only"
-    yield f"can: demo, sft, grpo, eval with a local model; torch computes {place}"
+    yield f"can: demo, sft, grpo, ask and eval with a local model; torch computes {place}"
     for package, use in (("deepspeed", "configs/accelerate/deepspeed-*.yaml"), ("flash_attn", "faster packing")):
         if importlib.util.find_spec(package) is None:
             yield f"optional, not installed: {package} ({use})"

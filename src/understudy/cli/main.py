@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from understudy.cli import audit, demo, doctor, eval, grpo, index, lab, push, score, sft, synth, tools, validate
+from understudy.cli import ask, audit, demo, doctor, eval, grpo, index, lab, push, score, sft, synth, tools, validate
 from understudy.errors import UnderstudyError
 
 INTERRUPTED = 130
@@ -28,6 +28,7 @@ app.command("push")(push.command)
 app.command("validate")(validate.command)
 app.command("sft")(sft.command)
 app.command("grpo")(grpo.command)
+app.command("ask")(ask.command)
 app.command("score")(score.command)
 app.command("index")(index.command)
 app.add_typer(eval.app, name="eval")

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from understudy.agents.autoagent import AutoAgent
 from understudy.errors import InputError, needs_extra
 from understudy.evaluation.controls import NoOp
-from understudy.evaluation.settings import EvalConfig, PolicyKind, ToolsetKind
+from understudy.evaluation.settings import EvalConfig, PolicyKind, PolicySettings, ToolsetKind
 from understudy.llm.endpoint import Endpoint
 from understudy.protocols import Policy
 from understudy.teachers.ceiling import GoldPolicy, SupportPolicy
@@ -16,19 +16,27 @@ from understudy.teachers.retrieve import RetrievePolicy
 
 
 def open_policy(config: EvalConfig, open_things: AsyncExitStack) -> Policy:
-    """The policy of a configuration.
+    """The policy of an evaluation; for the rest see ``make_policy``."""
+    return make_policy(config.policy, config.tools.toolset, config.concurrency, open_things)
+
+
+def make_policy(
+    settings: PolicySettings, toolset: ToolsetKind, concurrency: int, open_things: AsyncExitStack
+) -> Policy:
+    """The policy that settings name.
 
     Args:
-        config: of the evaluation.
+        settings: the table ``policy``.
+        toolset: what it will be offered.
+        concurrency: rollouts at a time.
         open_things: closes what has been opened.
 
     Raises:
         InputError: a key or a model is missing, or the policy can't use the toolset.
         MissingExtraError: a local model needs packages that are not installed.
     """
-    settings, toolset = config.policy, config.tools.toolset
     if settings.kind in (PolicyKind.MODEL, PolicyKind.LAB):
-        return _local(config)
+        return _local(settings, concurrency)
     if settings.kind is PolicyKind.ENDPOINT and settings.endpoint:
         model = Endpoint(settings.endpoint)
         open_things.push_async_callback(model.aclose)
@@ -42,8 +50,7 @@ def open_policy(config: EvalConfig, open_things: AsyncExitStack) -> Policy:
     return GoldPolicy() if settings.kind is PolicyKind.GOLD else NoOp()
 
 
-def _local(config: EvalConfig) -> Policy:
-    settings = config.policy
+def _local(settings: PolicySettings, concurrency: int) -> Policy:
     with needs_extra("train"):
         from understudy.lab.base.model import weights_dir
         from understudy.training.policy import load_policy
@@ -53,5 +60,5 @@ def _local(config: EvalConfig) -> Policy:
         "lab" if is_lab else settings.template,
         settings.temperature,
         settings.max_turn_tokens,
-        config.concurrency,
+        concurrency,
     )

@@ -36,7 +36,8 @@ class Toolkit:
     Attributes:
         source: who answers calls.
         simulator: the ToolActor's chat model; None where no model plays.
-        ledger: of what simulation costs; to be entered before the first request. None where no model plays.
+        ledger: of what simulation costs; to be entered before the first request. None where no model plays, or
+            nobody counts.
         prompts: SHA-256 by name, of all prompts that tools, toolsets and worlds are made with.
     """
 
@@ -70,13 +71,13 @@ class Toolkit:
         return toolset, await self._drafter.draft(task, settings.facts is FactsFrom.EVIDENCE, seed)
 
 
-async def open_toolkit(settings: ToolSettings, seed: int, out: Path, open_things: AsyncExitStack) -> Toolkit:
+async def open_toolkit(settings: ToolSettings, seed: int, out: Path | None, open_things: AsyncExitStack) -> Toolkit:
     """Open what a configuration's tools need.
 
     Args:
         settings: the table ``tools``.
         seed: of the evaluation.
-        out: the run's folder, for the ledger.
+        out: the run's folder, for the ledger; None for no ledger.
         open_things: closes what has been opened.
 
     Raises:
@@ -90,7 +91,7 @@ async def open_toolkit(settings: ToolSettings, seed: int, out: Path, open_things
     if settings.toolset is ToolsetKind.EVIDENCE:
         return Toolkit(settings, seed, evidence.EvidenceTeacher().tools)
     assert settings.simulator  # noqa: S101 (the settings' own check)
-    models = await open_things.enter_async_context(Models(settings.simulator, out / REQUESTS))
+    models = await open_things.enter_async_context(Models(settings.simulator, out / REQUESTS if out else None))
     return Toolkit(settings, seed, Toolbox(SimulatedTools(ToolActor(models[Role.TOOLACTOR]))), models)
 
 
