@@ -59,7 +59,7 @@ def start(tokenizer, tmp_path_factory):
         trace = handmade.trace(seen, answer=rng.choice(LETTERS), question="Which?", toolset=(FIND,))
         traces.append(trace.model_copy(update={"task_id": str(index)}))
     config = SftConfig(
-        model=str(folder / "base"), template="lab", lr=1e-2, epochs=6, save_every=0, held_out=0, optimizer="muon"
+        model=str(folder / "base"), template="lab", lr=1e-2, epochs=6, save_every=0, held_out=0, optimizer="adamw"
     )
     return sft(config, folder / "sft", traces).model
 
@@ -209,7 +209,7 @@ def test_a_killed_run_goes_on_exactly(start, given, tmp_path, optimizer, beta):
 
 
 def test_it_raises_the_reward_and_keeps_the_best_weights(start, given, tmp_path):
-    config = configured(start, steps=15, prompts=4, generations=8, optimizer="muon", validate_every=5)
+    config = configured(start, steps=15, prompts=4, generations=8, optimizer="adamw", lr=3e-3, validate_every=5)
     validation = TaskSet.of(list(given.tasks.values())[:2], given.toolsets)
     result = grpo(config, tmp_path, given, LookUp(), validation)
     lines = metrics(tmp_path)

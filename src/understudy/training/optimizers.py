@@ -9,6 +9,10 @@ import torch
 
 Kind = Literal["adamw", "muon"]
 
+TOKEN_RATE = 0.1
+"""Learning rate of embeddings and head over that of the rest. Adam moves a row by the full rate however small its
+gradient is, and so would carry tokens that the data never shows out of reach."""
+
 
 def build_optimizer(model: Any, kind: Kind, lr: float, weight_decay: float = 0.0) -> torch.optim.Optimizer:
     """An optimiser over the model's trainable parameters."""
@@ -22,18 +26,18 @@ class MuonWithAdamW(torch.optim.Optimizer):
     """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for embeddings, head, norms and biases.
 
     Muon's updates are scaled to the size of AdamW's (``match_rms_adamw``, Liu et al. 2025, arXiv 2502.16982), so that
-    one learning rate serves both.
+    one learning rate serves both. Embeddings and head move slower (``TOKEN_RATE``).
     """
 
     def __init__(self, parameters: list[tuple[str, torch.nn.Parameter]], lr: float, weight_decay: float) -> None:
-        def by_muon(name: str, value: torch.nn.Parameter) -> bool:
-            return value.ndim == 2 and not any(part in name for part in ("embed", "lm_head"))
-
-        matrices = [value for name, value in parameters if by_muon(name, value)]
-        others = [value for name, value in parameters if not by_muon(name, value)]
+        tokens = [value for name, value in parameters if any(part in name for part in ("embed", "lm_head"))]
+        known = set(tokens)
+        matrices = [value for _, value in parameters if value.ndim == 2 and value not in known]
+        others = [value for _, value in parameters if value.ndim != 2 and value not in known]
+        groups: list[dict[str, Any]] = [{"params": others}, {"params": tokens, "lr": TOKEN_RATE * lr}]
         self._parts: tuple[torch.optim.Optimizer, ...] = (
             torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay),
+            torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, weight_decay=weight_decay),
         )
         # The groups are the parts' own, so that a scheduler which sets their rates reaches the parts.
         super().__init__([group for part in self._parts for group in part.param_groups], {})
