@@ -71,7 +71,12 @@ async def test_a_toolset_is_made_in_a_seeded_order():
         (with_tool(parameters=schema(film={"type": "text"})), "invalid schema"),
         (with_tool(parameters=schema(film={"$ref": "https://example.org/x.json"})), "invalid schema"),
         (with_tool(parameters=schema(film={"enum": ["x" * 20_000]})), "bytes"),
-        (with_tool(returns=schema(budget={"type": "integer"})), "must have the type string"),
+        (with_tool(returns=schema(budget={"type": "object"})), "must be of type string, integer"),
+        (
+            with_tool(returns=schema(hits={"type": "array", "items": schema(of={"type": "array"})})),
+            "its records must be",
+        ),
+        (with_tool(returns=schema(hits={"type": "array"})), "or an array of objects"),
         (with_tool(returns={"type": "object"}), "have properties"),
         (with_tool(description=f"Answers: {QUESTION}"), "repeats the question"),
     ],

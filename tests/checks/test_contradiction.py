@@ -23,6 +23,7 @@ FACTS = (
         ({"dateOfBirth": "1927"}, {"person": "Curtis Harrington"}, ""),
         ({"value": "Orson Welles"}, {"film": "Night Tide"}, "get_director"),
         ({"director": ["Joel Coen", "Orson Welles"]}, {"film": "Fargo"}, ""),
+        ({"hits": [{"film": "Night Tide", "director": "Orson Welles"}]}, {"film": "Night Tide"}, ""),
     ],
 )
 def test_another_value_for_a_known_relation_is_a_contradiction(content, arguments, name):
@@ -35,6 +36,8 @@ def test_another_value_for_a_known_relation_is_a_contradiction(content, argument
     ("content", "arguments", "name"),
     [
         ({"director": "curtis harrington"}, {"film": "Night Tide"}, ""),
+        ({"hits": [{"film": "High Tide", "director": "Orson Welles"}]}, {"film": "Night Tide"}, ""),
+        ({"hits": [{"film": "Night Tide", "director": "Curtis Harrington"}, 7]}, {"film": "Night Tide"}, ""),
         ({"director": "Curtis Harrington (1926-2007)"}, {"film": "Night Tide"}, ""),
         ({"date_of_birth": "1926-03-06"}, {"person": "Curtis Harrington"}, ""),
         ({"date_of_birth": "March 6, 1926"}, {"person": "Curtis Harrington"}, ""),

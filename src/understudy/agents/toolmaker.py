@@ -58,6 +58,7 @@ REPLY: dict[str, Any] = {
 """What the ToolMaker replies. ``reuse`` may be missing."""
 REPLY_WITH_LIBRARY = {**REPLY, "properties": {**REPLY["properties"], "tools": {**_TOOLS, "minItems": 0}}}
 """What it replies when it is offered a library, which may hold all that is needed."""
+_PLAIN = ("string", "integer", "number", "boolean")
 _SMALL_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -156,9 +157,7 @@ def _problems(made: dict[str, Any], question: str, library: Mapping[str, ToolCon
             problems.append(f"{name}: a name must be snake_case")
         for part in ("parameters", "returns"):
             problems += [f"{name}: {part}: {problem}" for problem in _interface_problems(tool[part])]
-        for key, schema in tool["returns"].get("properties", {}).items():
-            if not isinstance(schema, dict) or schema.get("type") != "string":
-                problems.append(f"{name}: returns: {key} must have the type string")
+        problems += [f"{name}: returns: {problem}" for problem in _result_problems(tool["returns"])]
     return problems + contract_problems(contracts, question)
 
 
@@ -169,6 +168,21 @@ def _interface_problems(schema: dict[str, Any]) -> list[str]:
     if not required:
         return ["at least one property must be required"]
     return [f"{key} is required but is no property" for key in required if key not in properties]
+
+
+def _result_problems(schema: Any) -> list[str]:
+    """Results are flat, or hold lists of flat records: what a simulator can keep to, and a reader can follow."""
+    problems = []
+    for key, field in schema.get("properties", {}).items():
+        kind = field.get("type") if isinstance(field, dict) else None
+        records = field.get("items") if kind == "array" else None
+        if isinstance(records, dict) and records.get("type") == "object":
+            entries = records.get("properties", {}).values()
+            if not entries or any(not isinstance(one, dict) or one.get("type") not in _PLAIN for one in entries):
+                problems.append(f"{key}: the properties of its records must be of type {', '.join(_PLAIN)}")
+        elif kind not in _PLAIN:
+            problems.append(f"{key} must be of type {', '.join(_PLAIN)}, or an array of objects")
+    return problems
 
 
 def _repeats(asked: str, text: str) -> bool:

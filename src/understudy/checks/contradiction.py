@@ -26,7 +26,8 @@ def contradictions(content: Any, arguments: dict[str, Any], facts: Sequence[Fact
     """How an observation denies facts: one line each, empty when it denies none.
 
     Args:
-        content: the observation's content; only objects state relations, under their keys.
+        content: the observation's content; only objects state relations, under their keys, and so do records in their
+            lists that name a subject of the call.
         arguments: of the call; a fact is about the call when its subject is one of the values.
         facts: what is true.
         name: of the tool; stands for the relation where the content has one field that names none, as ``value``.
@@ -39,9 +40,9 @@ def contradictions(content: Any, arguments: dict[str, Any], facts: Sequence[Fact
         if normalize(fact.subject) in subjects:
             truths.setdefault(_relation(fact.relation), []).append(fact)
     problems = []
-    for key, value in content.items():
+    for key, value in _fields(content, subjects):
         known = truths.get(_relation(key))
-        if known is None and len(content) == 1:
+        if known is None and len(content) == 1 and value is content.get(key):
             known = truths.get(_relation(name))
         # One look-up of several subjects doesn't say whose value it gives.
         if known is None or len({normalize(fact.subject) for fact in known}) > 1:
@@ -53,6 +54,15 @@ def contradictions(content: Any, arguments: dict[str, Any], facts: Sequence[Fact
                     f"{key}: {stated!r}"[:120] + f", but {first.relation} of {first.subject} is {first.object!r}"
                 )
     return problems
+
+
+def _fields(content: dict[str, Any], subjects: set[str]) -> Iterator[tuple[str, Any]]:
+    """The fields of a result, and of those records in its lists that name one of the subjects."""
+    yield from content.items()
+    for value in content.values():
+        for record in value if isinstance(value, list) else ():
+            if isinstance(record, dict) and any(normalize(str(one)) in subjects for one in record.values()):
+                yield from record.items()
 
 
 def agree(first: str, second: str) -> bool:

@@ -12,18 +12,15 @@ from understudy.lab.conversation import Conversation, Made, Offered
 from understudy.lab.mistakes import Mistakes, mistaken
 from understudy.lab.parsing import parse
 from understudy.lab.plans import Op, Path, Plan
-from understudy.lab.relations import relations
+from understudy.lab.relations import ORDERS, relations
 from understudy.lab.results import statements_in, value_in
 from understudy.messages import Message, turn_message
 from understudy.schema import dumps
 from understudy.trace import Call, Turn, error_status
 
 UNKNOWN = "unknown"
-GOALS = {
-    Op.VALUE: "", Op.LESS: "which is less? ", Op.MORE: "which is more? ", Op.SAME: "are they the same? ",
-    Op.DIFFERENCE: "their difference. ", Op.SUM: "their sum. ",
-}  # fmt: skip
-"""What the values are wanted for."""
+GOALS = {Op.VALUE: "", Op.SAME: "the same? ", Op.DIFFERENCE: "difference. ", Op.SUM: "sum. "}
+"""What the values are wanted for; comparisons say which way, as the question does."""
 _NUMBER = re.compile(r"-?\d[\d,]*")
 
 
@@ -123,22 +120,22 @@ class _Agent:
     def _walk(self, path: Path) -> str | _Move | None:
         """Follow a path through what is known: its end, the look-up that is missing, or None where there is none."""
         here = path.start
-        for relation in path.relations:
+        for relation, word in zip(path.relations, path.words, strict=True):
             value = self._known.values.get((relation, here.casefold()))
             if value is None:
-                return self._seek(relation, here)
+                return self._seek(relation, word, here)
             self._passed.append(value)
             here = value
         return here
 
-    def _seek(self, relation: str, here: str) -> _Move | None:
+    def _seek(self, relation: str, word: str, here: str) -> _Move | None:
         tool = next((tool for tool in self._lookups if tool.named[:1] == (relation,)), None)
         tool = tool or next((tool for tool in self._lookups if relation in (*tool.named, *tool.described)), None)
         if tool is not None and (relation, here.casefold()) not in self._known.values:
-            return self._err(_Move(f"{self._outline}Need:{_key(relation)}", tool, here))
-        for word in relations()[relation].nouns if self._search is not None else ():
-            if (query := f"{word} of {here}") not in self._known.searched:
-                return _Move(f"I search for the {word}.", self._search, query)
+            return self._err(_Move(f"{self._outline}Need: {word}", tool, here))
+        for noun in relations()[relation].nouns if self._search is not None else ():
+            if (query := f"{noun} of {here}") not in self._known.searched:
+                return _Move(f"I search for the {noun}.", self._search, query)
         return None
 
     def _compute(self, ends: list[str]) -> _Move:
@@ -203,7 +200,7 @@ class _Agent:
         if not others:
             return move
         tool = self._rng.choice(others)
-        return replace(move, tool=tool, thought=f"{self._outline}Need:{_key(tool.named[0])}")
+        return replace(move, tool=tool, thought=f"{self._outline}Need: {relations()[tool.named[0]].nouns[0]}")
 
     def _malform(self, move: _Move) -> _Move:
         return replace(move, flaw=self._rng.choice(list(Flaw)))
@@ -218,14 +215,11 @@ class _Agent:
 
 
 def _outline(plan: Plan) -> str:
-    """What has to be looked up, in order, and what for: the thought of the first turn."""
-    steps = "; ".join(f"{path.start}:{'/'.join(map(_key, path.relations))}" for path in plan.paths)
+    """What has to be looked up, in order, in the question's own words, and what for: the thought of the first turn."""
+    steps = "; ".join(f"{path.start}: {', '.join(path.words)}" for path in plan.paths)
+    if plan.op in (Op.LESS, Op.MORE):
+        return f"{steps}; {ORDERS[relations()[plan.relations[-1]].to][plan.op is Op.MORE]}? "
     return f"{steps}; {GOALS[plan.op]}"
-
-
-def _key(relation: str) -> str:
-    """The noun of a relation as tools and results write it, so that one word is one token wherever it stands."""
-    return relations()[relation].nouns[0].replace(" ", "_")
 
 
 def _call(move: _Move, tool: Offered, turn: int) -> Call:

@@ -99,7 +99,7 @@ class PlanDrawer:
 
     def _choice(self, start: str) -> Plan | None:
         """Which of two entities comes first by a number at the end of equal paths."""
-        end = self._rng.choice([relation for relation in relations().values() if relation.less])
+        end = self._rng.choice([relation for relation in relations().values() if relation.to in NUMERIC])
         return self._pair(start, end, alike=False, op=self._rng.choice((Op.LESS, Op.MORE)))
 
     def _same(self, start: str) -> Plan | None:

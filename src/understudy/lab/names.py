@@ -69,7 +69,14 @@ def inventories() -> dict[str, Inventory]:
     }
 
 
+@cache
 def inventory_words(split: str | None = None) -> frozenset[str]:
     """Every word that a name of the lab can contain, capitalised; of one split, or of both."""
     chosen = inventories().values() if split is None else [inventories()[split]]
     return frozenset(word for inventory in chosen for words in vars(inventory).values() for word in words)
+
+
+def split_of(name: str) -> str | None:
+    """The split that a name's words come from; None for a name that is not of the lab."""
+    said = name.split()
+    return next((split for split in SPLITS if any(word in inventory_words(split) for word in said)), None)

@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 
 from understudy.lab.plans import Op, Path, Plan
 from understudy.lab.questions import CHOICE_FRAMES, DIFFERENCE_FRAMES, SAME_FRAMES, SUM_FRAMES, VALUE_FRAMES
-from understudy.lab.relations import ENTITY_TYPES, compounds, relations
+from understudy.lab.relations import ENTITY_TYPES, ORDERS, compounds, relations
 
 _TYPE = re.compile(rf"the (?:{'|'.join(ENTITY_TYPES)}) ")
 
@@ -29,18 +29,19 @@ def _read(op: Op, parts: dict[str, str]) -> Plan | None:
         composed = re.search(rf"\b(?:{'|'.join(compounds())})\b", parts["x"]) is not None
         return _plan(op, _read_phrase(parts["x"]), composed=composed)
     if op is Op.SAME:
-        steps = _nouns().get(parts["noun"])
-        if steps is None or parts.get("noun2", parts["noun"]) != parts["noun"]:
+        if parts["noun"] not in _nouns() or parts.get("noun2", parts["noun"]) != parts["noun"]:
             return None
-        return _plan(op, *(_read_phrase(parts[side], steps) for side in "ab"))
+        return _plan(op, *(_read_phrase(parts[side], (parts["noun"],)) for side in "ab"))
     if op is Op.LESS:
-        steps, pred = (), parts["pred"]
-        if (bridged := re.fullmatch(rf"has the ({_noun_pattern()}) (?:who|that) (.+)", pred)) is not None:
-            steps, pred = _nouns()[bridged[1]], bridged[2]
-        if pred not in _predicates():
+        if (pred := _predicate().fullmatch(parts["pred"])) is None:
             return None
-        op, relation = _predicates()[pred]
-        return _plan(op, *(Path(_bare(parts[side]), (*steps, relation)) for side in "ab"))
+        end = relations()[_nouns()[pred["noun"]][-1]]
+        if pred["order"] not in (order := ORDERS.get(end.to, ())):
+            return None
+        nouns = (pred["bridge"], pred["noun"]) if pred["bridge"] else (pred["noun"],)
+        return _plan(
+            (Op.LESS, Op.MORE)[order.index(pred["order"])], *(_path(_bare(parts[side]), nouns) for side in "ab")
+        )
     return _plan(op, _read_phrase(parts["a"]), _read_phrase(parts["b"]))
 
 
@@ -49,18 +50,22 @@ def _plan(op: Op, *paths: Path | None, composed: bool = False) -> Plan | None:
     return Plan(op, whole, composed) if len(whole) == len(paths) else None
 
 
+def _path(start: str, nouns: tuple[str, ...]) -> Path:
+    """The path that nouns name, the inner one first. A compound is two relations, each named by its first noun."""
+    steps = [(name, noun if len(names) == 1 else relations()[name].nouns[0]) for noun in nouns
+             for names in (_nouns()[noun],) for name in names]  # fmt: skip
+    return Path(start, tuple(name for name, _ in steps), tuple(word for _, word in steps))
+
+
 def _read_phrase(phrase: str, then: tuple[str, ...] = ()) -> Path | None:
-    """Read a noun phrase from the outside inwards; ``then`` follows after what it names."""
+    """Read a noun phrase from the outside inwards; the nouns ``then`` follow after what it names."""
     while (match := _outer().match(phrase)) is not None:
-        then = (*(_nouns()[match["noun"]] if match["noun"] else _clauses()[match["clause"]]), *then)
+        then = (match["noun"], *then)
         phrase = phrase[match.end() :]
-    for before, after, name in _wrapped():
-        if phrase.startswith(before) and phrase.endswith(after):
-            return _read_phrase(phrase[len(before) : len(phrase) - len(after)], (name, *then))
     if (match := _possessive().fullmatch(phrase)) is not None:
-        phrase, then = match["owner"], (*_nouns()[match["noun"]], *then)
+        phrase, then = match["owner"], (match["noun"], *then)
     start = _bare(phrase)
-    return Path(start, then) if start[:1].isupper() else None
+    return _path(start, then) if start[:1].isupper() else None
 
 
 def _bare(name: str) -> str:
@@ -81,23 +86,8 @@ def _noun_pattern() -> str:
 
 
 @cache
-def _clauses() -> dict[str, tuple[str, ...]]:
-    """Clauses that end in what they speak of."""
-    rows = [(relation.clause, relation.name) for relation in relations().values() if relation.clause.endswith("{x}")]
-    return {clause.removesuffix("{x}"): (name,) for clause, name in rows}
-
-
-@cache
-def _wrapped() -> tuple[tuple[str, str, str], ...]:
-    """Clauses with words after what they speak of: before, after, relation."""
-    rows = [r for r in relations().values() if r.clause and not r.clause.endswith("{x}")]
-    return tuple((*row.clause.partition("{x}")[::2], row.name) for row in rows)
-
-
-@cache
 def _outer() -> re.Pattern[str]:
-    clauses = "|".join(re.escape(clause) for clause in sorted(_clauses(), key=len, reverse=True))
-    return re.compile(rf"the (?P<noun>{_noun_pattern()}) of |(?P<clause>{clauses})")
+    return re.compile(rf"the (?P<noun>{_noun_pattern()}) of ")
 
 
 @cache
@@ -106,14 +96,11 @@ def _possessive() -> re.Pattern[str]:
 
 
 @cache
-def _predicates() -> dict[str, tuple[Op, str]]:
-    """Which comparison each predicate asks for."""
-    found = {}
-    for relation in relations().values():
-        if relation.less:
-            found[relation.less] = (Op.LESS, relation.name)
-            found[relation.more] = (Op.MORE, relation.name)
-    return found
+def _predicate() -> re.Pattern[str]:
+    """What one of two things has: the later birth year, or the director with the later birth year."""
+    orders = "|".join(order for pair in ORDERS.values() for order in pair)
+    noun = _noun_pattern()
+    return re.compile(rf"has the (?:(?P<bridge>{noun}) with the )?(?P<order>{orders}) (?P<noun>{noun})")
 
 
 @cache

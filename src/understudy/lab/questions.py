@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from understudy.lab.plans import Op, Path, Plan
-from understudy.lab.relations import compounds, relations
+from understudy.lab.relations import ORDERS, compounds, relations
 
 VALUE_FRAMES = ("{wh} is {x}?", "Name {x}.", "Tell me {x}.", "Can you find {x}?", "Find out {wh} {x} is.")
 CHOICE_FRAMES = (
@@ -49,13 +49,12 @@ def word(plan: Plan, kind: str, rng: random.Random) -> str:
         frame = rng.choice(VALUE_FRAMES).replace("{wh}", wh)
         return _capitalised(frame.format(x=_noun_phrase(first, kind, plan.composed, rng)))
     if plan.op in (Op.LESS, Op.MORE):
-        pred = end.less if plan.op is Op.LESS else end.more
+        pred = f"the {ORDERS[end.to][plan.op is Op.MORE]} {rng.choice(end.nouns)}"
         if len(first.relations) > 1:
-            bridge = relations()[first.relations[0]]
-            pred = f"has the {rng.choice(bridge.nouns)} {'who' if bridge.to == 'person' else 'that'} {pred}"
+            pred = f"the {rng.choice(relations()[first.relations[0]].nouns)} with {pred}"
         which = "who" if kind == "person" else f"which {kind}"
         choice = rng.choice(CHOICE_FRAMES)
-        return choice.format(Which=_capitalised(which), which=which, pred=pred, a=first.start, b=last.start)
+        return choice.format(Which=_capitalised(which), which=which, pred=f"has {pred}", a=first.start, b=last.start)
     if plan.op is Op.SAME:
         a, b = (_noun_phrase(Path(path.start, path.relations[:-1]), kind, False, rng) for path in plan.paths)
         return rng.choice(SAME_FRAMES).format(a=a, b=b, noun=rng.choice(end.nouns))
@@ -64,24 +63,15 @@ def word(plan: Plan, kind: str, rng: random.Random) -> str:
 
 
 def _noun_phrase(path: Path, kind: str, composed: bool, rng: random.Random) -> str:
-    """A path as a noun phrase: "the spouse of the person who directed X"."""
+    """A path as a noun phrase: "the spouse of the director of X"."""
     typed = path.relations and kind != "person" and rng.random() < 0.3
-    name = phrase = f"the {kind} {path.start}" if typed else path.start
+    phrase = f"the {kind} {path.start}" if typed else path.start
     rest = path.relations
     while rest:
         named = next((noun for noun, pair in compounds().items() if rest[:2] == pair), "") if composed else ""
-        relation = relations()[rest[0]]
-        noun = named or rng.choice(relation.nouns)
-        if phrase == path.start and rng.random() < 0.25:
-            phrase = f"{phrase}'s {noun}"
-        elif (
-            not named
-            and rng.random() < 0.3
-            and (relation.clause.endswith("{x}") or (relation.clause and phrase == name))
-        ):
-            phrase = relation.clause.format(x=phrase)
-        else:
-            phrase = f"the {noun} of {phrase}"
+        noun = named or rng.choice(relations()[rest[0]].nouns)
+        owned = phrase == path.start and rng.random() < 0.25
+        phrase = f"{phrase}'s {noun}" if owned else f"the {noun} of {phrase}"
         rest = rest[2:] if named else rest[1:]
     return phrase
 

@@ -12,6 +12,8 @@ from pydantic import Field
 from understudy.noun import Noun
 
 NUMERIC = ("year", "quantity")
+ORDERS = {"year": ("earlier", "later"), "quantity": ("smaller", "larger")}
+"""How questions speak of less and of more."""
 VALUES = ("year", "date", "quantity")
 ENTITY_TYPES = ("person", "film", "city", "country", "company")
 
@@ -23,10 +25,7 @@ class Relation(Noun):
     of: tuple[str, ...]
     to: str
     nouns: tuple[str, ...] = Field(min_length=2)
-    clause: str = ""
     wordings: tuple[str, ...] = Field(min_length=2)
-    less: str = ""
-    more: str = ""
     unit: str = ""
     share: float = 1.0
     live: tuple[str, str, str]

@@ -12,7 +12,8 @@ from typing import Any
 from understudy.lab.documents import read
 from understudy.lab.lexicon import relation_named
 
-_NAMES = ("name", "title")
+NAMES = ("name", "title")
+"""Keys that hold what a record is about."""
 TEXTS = ("extract", "summary", "snippet", "text")
 """Keys under which results speak in sentences."""
 MAX_RECORDS = 64
@@ -21,7 +22,7 @@ MAX_RECORDS = 64
 def value_in(content: Any, relation: str, subject: str) -> str | None:
     """The object of a relation of a subject, or None if the result does not say."""
     for record in _records(content):
-        about = next((record[key] for key in _NAMES if isinstance(record.get(key), str)), None)
+        about = next((record[key] for key in NAMES if isinstance(record.get(key), str)), None)
         if about is not None and about.casefold() != subject.casefold():
             continue
         for key, value in record.items():
@@ -30,7 +31,7 @@ def value_in(content: Any, relation: str, subject: str) -> str | None:
         for fact in _stated(record, about or subject):
             if fact[0] == relation:
                 return fact[1]
-        others = [text for key, value in record.items() if key not in _NAMES and (text := _text(value))]
+        others = [text for key, value in record.items() if key not in NAMES and (text := _text(value))]
         others = [text for text in others if text.casefold() != subject.casefold()]
         nested = any(isinstance(value, dict | list) for value in record.values())
         if about is None and not nested and len(others) == 1:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import random
+import string
 from typing import Any
 
 from understudy.lab.documents import read, sentence
 from understudy.lab.lexicon import relation_named, words
 from understudy.lab.mistakes import Mistakes, corrupted, mistaken
-from understudy.lab.names import SPLITS, inventories
+from understudy.lab.names import SPLITS, inventories, split_of
 from understudy.lab.parsing import parse
-from understudy.lab.relations import Relation, relations, relations_of
-from understudy.lab.results import TEXTS
+from understudy.lab.relations import relations, relations_of
+from understudy.lab.results import NAMES, TEXTS
 from understudy.lab.universe import MONTHS
 from understudy.schema import dumps
 from understudy.task import Fact
 from understudy.trace import Status
+
+OTHERS = 0.6
+"""How often a list of records holds one about something else."""
 
 
 def act_tool(payload: dict[str, Any], mistakes: Mistakes, corrupt: float, rng: random.Random) -> str:
@@ -45,7 +49,7 @@ def act_tool(payload: dict[str, Any], mistakes: Mistakes, corrupt: float, rng: r
         return rng.choice(("I would return the value here.", dumps({"note": value})))
     if drawn < mistakes.broken_result + mistakes.wrong_fact:
         value = mistaken(value)
-    return dumps(_result(tool["returns"], relation, subject, value))
+    return dumps(_result(tool["returns"], relation, subject, value, rng))
 
 
 def _same(stated: str, relation: str | None, tool: str) -> bool:
@@ -54,14 +58,31 @@ def _same(stated: str, relation: str | None, tool: str) -> bool:
     return set(words(stated)) <= set(words(tool))
 
 
-def _result(returns: dict[str, Any], relation: str | None, subject: str, value: str) -> dict[str, str]:
-    """The value in a sentence or under the key that names the relation; other keys hold the subject."""
-    keys = list(returns.get("properties") or ("value",))
-    spoken = next((key for key in keys if key in TEXTS), None)
+def _result(
+    returns: dict[str, Any], relation: str | None, subject: str, value: str, rng: random.Random
+) -> dict[str, Any]:
+    """The value in a sentence or under the key that names the relation, in a record or in a list of records."""
+    fields = returns.get("properties") or {"value": {}}
+    spoken = next((key for key in fields if key in TEXTS), None)
     if spoken is not None and relation is not None:
-        return dict.fromkeys(keys, subject) | {spoken: sentence(subject, relation, value)}
-    holder = next((key for key in keys if relation_named(key) == relation), keys[-1])
-    return {key: value if key == holder else subject for key in keys}
+        return dict.fromkeys(fields, subject) | {spoken: sentence(subject, relation, value)}
+    group, item = next(((key, field["items"]) for key, field in fields.items() if "items" in field), ("", None))
+    if item is not None:
+        records = [_result(item, relation, subject, value, rng)]
+        if relation is not None and rng.random() < OTHERS:
+            like, split = relations()[relation], split_of(subject) or rng.choice(SPLITS)
+            other, more = (_invented(kind, rng, split) for kind in (like.of[0], like.to))
+            records.append(_result(item, relation, other, more, rng))
+            rng.shuffle(records)
+        return {group: records}
+    holder = next((key for key in fields if relation_named(key) == relation), list(fields)[-1])
+    said: dict[str, Any] = {key: subject if key in NAMES or len(fields) < 3 else _aside(rng) for key in fields}
+    is_number = fields[holder].get("type") == "integer" and value.lstrip("-").isdigit()
+    return {**said, holder: int(value) if is_number else value}
+
+
+def _aside(rng: random.Random) -> str:
+    return f"{rng.choice(string.ascii_lowercase)}{rng.randrange(1000)}"
 
 
 def draft_facts(question: str, passages: list[dict[str, str]], rng: random.Random) -> list[dict[str, str]]:
@@ -73,15 +94,16 @@ def draft_facts(question: str, passages: list[dict[str, str]], rng: random.Rando
             for name in path.relations:
                 relation = relations()[name]
                 other = rng.choice(relations_of(relation.of[0]))
-                objects = {stated.name: _invented(stated, rng) for stated in (relation, other)}
+                objects = {stated.name: _invented(stated.to, rng, rng.choice(SPLITS)) for stated in (relation, other)}
                 facts += [Fact(subject=here, relation=key, object=value) for key, value in objects.items()]
                 here = objects[name]
     return [fact.model_dump() for fact in facts]
 
 
-def _invented(relation: Relation, rng: random.Random) -> str:
-    words_of = inventories()[rng.choice(SPLITS)]
-    match relation.to:
+def _invented(kind: str, rng: random.Random, split: str) -> str:
+    """A name or a value of a type, made up of the words of a split."""
+    words_of = inventories()[split]
+    match kind:
         case "person":
             return words_of.person(rng)
         case "film":

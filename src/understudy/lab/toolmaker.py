@@ -6,28 +6,38 @@ import random
 from typing import Any
 
 from understudy.lab.lexicon import relations_named
+from understudy.lab.names import CONSONANTS, VOWELS
 from understudy.lab.offering import FEWEST, relations_to_offer, utilities_to_offer
 from understudy.lab.parsing import parse
-from understudy.lab.relations import Relation, relations
+from understudy.lab.relations import NUMERIC, Relation, relations
 from understudy.task import Kind
 
 VERBS = (
     "get", "find", "read", "fetch", "look_up", "list", "open", "check", "take", "trace", "give", "seek", "tell", "name",
-    "report",
+    "report", "query", "pull", "load", "grab", "ask", "browse", "scan", "resolve", "retrieve", "obtain", "view",
+    "inspect", "review", "select", "pick", "provide", "supply", "export", "consult", "verify", "search", "use", "run",
+    "call", "see", "choose", "locate", "collect", "extract", "describe", "print", "return", "make", "request", "visit",
 )  # fmt: skip
 PATTERNS = ("{verb}_{noun}", "{verb}_{noun}", "{verb}_{noun}_of_{kind}")
 """How a toolset names its tools: all of one set alike, as the tools of one API are.
 
-There are so many verbs that it pays to read them: a model that met only four took one of these for tools of any other.
+There are so many verbs, and made-up names in their place half of the time, that they have to be read: a model that met
+only fifteen took one of these for tools of another.
 """
+_TEXT = {"type": "string"}
 DESCRIPTIONS = (
     "Look up the {noun} of a {kind}.",
     "Find the {noun} of a {kind}.",
     "Gives the {noun} of the given {kind}.",
     "Tells a {kind}'s {noun}.",
 )
-SHAPES = (("{key}",), ("{key}",), ("name", "{key}"), ("text",))
-"""Keys of a toolset's results: the value alone, a record of the subject, a sentence."""
+SHAPES = ("value", "record", "text", "entry", "list")
+"""What a toolset's results look like: the value alone, with the subject, in a sentence, among other fields, or in a
+list that holds a record about something else too."""
+ASIDES = ("ref", "kind", "source", "score", "page", "checked", "region", "version")
+"""Fields of an entry that nobody asked for."""
+LISTS = ("items", "matches", "rows", "entries", "found")
+"""What a list of records is called."""
 USUAL = 0.7
 """How many tools are named after the first noun of their relation."""
 
@@ -47,13 +57,20 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
         chosen, kind, wanted = named + rng.sample(others, FEWEST + 1 - len(named)), Kind.BRIDGE, []
     else:
         chosen, kind, wanted = relations_to_offer(plan, rng), plan.kind, utilities_to_offer(plan)
-    style, shape = rng.choice(PATTERNS).replace("{verb}", rng.choice(VERBS)), rng.choice(SHAPES)
-    tools = [_contract(relation, style, shape, rng) for relation in chosen]
+    opening = rng.choice(VERBS) if rng.random() < 0.5 else _vendor(rng)
+    style, shape = rng.choice(PATTERNS).replace("{verb}", opening), rng.choice(SHAPES)
+    asides, group = rng.sample(ASIDES, rng.randint(1, 2)), rng.choice(LISTS)
+    tools = [_contract(relation, style, (shape, asides, group), rng) for relation in chosen]
     rng.shuffle(tools)
     return {"kind": kind.value, "utilities": [name for name in wanted if name in utilities], "tools": tools}
 
 
-def _contract(relation: Relation, style: str, shape: tuple[str, ...], rng: random.Random) -> dict[str, Any]:
+def _vendor(rng: random.Random) -> str:
+    """A made-up name that an API could put before the names of its tools."""
+    return "".join(rng.choice(CONSONANTS) + rng.choice(VOWELS) for _ in range(rng.randint(1, 3)))
+
+
+def _contract(relation: Relation, style: str, look: tuple[str, list[str], str], rng: random.Random) -> dict[str, Any]:
     noun = relation.nouns[0] if rng.random() < USUAL else rng.choice(relation.nouns)
     kind = relation.of[0]
     parameter = rng.choice((kind, "title" if kind == "film" else "name"))
@@ -62,8 +79,18 @@ def _contract(relation: Relation, style: str, shape: tuple[str, ...], rng: rando
         "name": style.format(noun=key, kind=kind),
         "description": rng.choice(DESCRIPTIONS).format(noun=noun, kind=kind),
         "parameters": _object({parameter: {"type": "string", "description": f"Name of the {kind}."}}),
-        "returns": _object({name.format(key=key): {"type": "string"} for name in shape}),
+        "returns": _returns(key, relation, *look),
     }
+
+
+def _returns(key: str, relation: Relation, shape: str, asides: list[str], group: str) -> dict[str, Any]:
+    value = {"type": "integer" if relation.to in NUMERIC and shape in ("entry", "list") else "string"}
+    record = {"name": _TEXT, key: value}
+    if shape == "list":
+        return _object({group: {"type": "array", "items": _object(record)}})
+    if shape == "entry":
+        return _object({asides[0]: _TEXT, **record, **dict.fromkeys(asides[1:], _TEXT)})
+    return _object({"value": {key: value}, "record": record, "text": {"text": _TEXT}}[shape])
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
