@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from understudy.checks.flaw import Flaw
 from understudy.checks.text import ARTICLES, WORD, Seen, dates, fold, numbers, texts, without_dates, words
 from understudy.contract import ToolContract
 from understudy.scoring import normalize
@@ -35,12 +36,12 @@ class Grounding:
     """What is ungrounded in a trace.
 
     Attributes:
-        ungrounded: one line per argument value that nothing before its call gave.
+        ungrounded: one flaw per argument value that nothing before its call gave.
         answer: whether the final answer is grounded; False when there is none.
         looked_up: whether any look-up (not a utility) was answered.
     """
 
-    ungrounded: tuple[str, ...]
+    ungrounded: tuple[Flaw, ...]
     answer: bool
     looked_up: bool
 
@@ -51,9 +52,9 @@ def grounding(trace: Trace) -> Grounding:
     question, known, observed = Seen(), Seen(), Seen()
     question.add(trace.question)
     known.add(trace.question)
-    ungrounded: list[str] = []
+    ungrounded: list[Flaw] = []
     lookups: list[tuple[Call, Observation]] = []
-    for step in trace.steps:
+    for index, step in enumerate(trace.steps):
         if not isinstance(step.turn, Turn):
             continue
         answered = []
@@ -62,7 +63,7 @@ def grounding(trace: Trace) -> Grounding:
                 continue
             utility = observation.source is Source.UTILITY
             problems = [
-                f"{call.name}.{name}: {text[:80]!r}"
+                Flaw(turn=index, what=f"{call.name}.{name}: {text[:80]!r}")
                 for name, value in call.arguments.items()
                 for text in texts(value)
                 if not (known.says(text) or _follows(text, known, tools.get(call.name), strict=not utility))
