@@ -69,8 +69,8 @@ def grounding(trace: Trace) -> Grounding:
                 if not (known.says(text) or _follows(text, known, tools.get(call.name), strict=not utility))
             ]
             ungrounded += problems
-            # A utility hands back what it is given: fed with an invention, its result is one too.
-            if observation.status is Status.OK and not (utility and problems):
+            # A utility hands back what it is given: fed with inventions or constants alone, its result is one too.
+            if observation.status is Status.OK and not (utility and (problems or not _uses(call, known))):
                 answered.append(observation)
                 if not utility:
                     lookups.append((call, observation))
@@ -79,6 +79,14 @@ def grounding(trace: Trace) -> Grounding:
             observed.add(observation.content)
     answer = trace.answer is not None and _answer_grounded(trace.answer, question, observed, lookups)
     return Grounding(tuple(ungrounded), answer, bool(lookups))
+
+
+def _uses(call: Call, known: Seen) -> bool:
+    """Whether a call takes up anything that is known."""
+    return any(
+        not known.numbers.isdisjoint(numbers(text)) or any(map(known.knows, set(words(text)) - _STOP_WORDS))
+        for text in texts(list(call.arguments.values()))
+    )
 
 
 def _follows(text: str, known: Seen, contract: ToolContract | None = None, strict: bool = True) -> bool:
@@ -148,11 +156,17 @@ def _answer_grounded(answer: str, question: Seen, observed: Seen, lookups: list[
 
 
 def _operands(lookups: list[tuple[Call, Observation]]) -> int:
-    """How many things were looked up: one by each call, unless it takes or gives several at once."""
-    return sum(
-        max(len(call.arguments), *(len(value) for value in _values(observation.content) if isinstance(value, list)), 1)
-        for call, observation in lookups
-    )
+    """How many things were looked up: one by each call, unless it takes or gives several at once.
+
+    A call that was made before in other words, or says a thing twice, counts once; a number limits a look-up.
+    """
+    things: dict[tuple[str, frozenset[str]], int] = {}
+    for call, observation in lookups:
+        said = (normalize(text) for text in texts(list(call.arguments.values())))
+        asked = frozenset(text for text in said if not text.isdecimal())
+        given = (len(value) for value in _values(observation.content) if isinstance(value, list))
+        things[call.name, asked] = max(len(asked), *given, 1)
+    return sum(things.values())
 
 
 def _values(content: Any) -> list[Any]:

@@ -25,8 +25,9 @@ from understudy.world import World
 class Weights(Config):
     """What the parts of the reward weigh. A right answer always weighs 1."""
 
-    f1: float = Field(default=0.5, ge=0)
-    """Share of F1 that a wrong answer is given."""
+    f1: float = Field(default=0.5, ge=0, le=0.5)
+    """Share of F1 that a wrong answer is given. Above 0.5, answering with all candidates could pay more than choosing:
+    one of k is right with 1/k, and all k together have an F1 of at most 2/(k + 1) on average."""
 
     consistency: float = Field(default=0.2, ge=0)
     """Weight of consistency in [0, 1]."""

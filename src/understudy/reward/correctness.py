@@ -23,7 +23,7 @@ def correctness(trace: Trace, task: Task, partial: float) -> Term:
     Args:
         trace: whose answer is scored.
         task: its accepted answers.
-        partial: share of F1, in [0, 1).
+        partial: share of F1, in [0, 0.5].
     """
     if trace.answer is None:
         return Term(0.0, (unanswered(trace),))
