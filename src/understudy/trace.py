@@ -199,9 +199,13 @@ class Trace(Noun):
 
     def calls(self) -> list[tuple[Call, Observation]]:
         """Every call with its observation, in order. A call cut off by a limit has none and is left out."""
+        return [(call, observation) for _, call, observation in self.placed_calls()]
+
+    def placed_calls(self) -> list[tuple[int, Call, Observation]]:
+        """``calls`` with the index of the step that made each."""
         return [
-            (call, observation)
-            for step in self.steps
+            (index, call, observation)
+            for index, step in enumerate(self.steps)
             if isinstance(step.turn, Turn)
             for call, observation in zip(step.turn.calls, step.observations, strict=False)
         ]

@@ -3,6 +3,7 @@
 import pytest
 
 from handmade import BORN, DIRECTOR, TOOLSET, contract, failed, trace
+from understudy.checks.flaw import Flaw
 from understudy.checks.grounding import grounding
 from understudy.trace import Status
 
@@ -16,7 +17,7 @@ def test_a_chain_from_question_over_observation_to_answer_is_grounded():
 
 def test_an_entity_that_nothing_gave_is_named():
     found = grounding(trace(BORN))
-    assert found.ungrounded == ("get_date_of_birth.person: 'Curtis Harrington'",)
+    assert found.ungrounded == (Flaw(turn=0, what="get_date_of_birth.person: 'Curtis Harrington'"),)
 
 
 def test_calls_of_one_turn_do_not_ground_each_other():

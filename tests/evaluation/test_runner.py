@@ -74,6 +74,8 @@ async def test_invalid_calls_and_faults_are_counted():
     assert result.em.value == 1
     assert result.invalid_calls.value == pytest.approx(1 / 3)
     assert [record.faults for record in result.records] == [1] * 4
+    turns = [{term: [flaw.turn for flaw in found] for term, found in one.flaws.items()} for one in result.records]
+    assert turns == [{"valid_calls": [0], "format": [1]}] * 4
 
 
 async def test_a_failing_policy_is_data():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 import pytest
 
+from understudy.checks.flaw import Flaw
 from understudy.evaluation.mistakes import Mistake
 from understudy.grammar import fault
 from understudy.metric import Metric, mean, proportion
@@ -91,9 +93,10 @@ def steps(person: str, city: str, film: str = "The Amber Tide", hostile: str = "
     )
 
 
-def reward(total: float, correctness: float, others: float) -> Reward:
+def reward(total: float, correctness: float, others: float, flaws: Sequence[Flaw] = ()) -> Reward:
     names = ("consistency", "format", "valid_calls", "grounding", "no_repeats", "no_contradiction")
-    return Reward(total=total, terms={"correctness": correctness, **dict.fromkeys(names, others)})
+    terms = {"correctness": correctness, **dict.fromkeys(names, others)}
+    return Reward(total=total, terms=terms, flaws={"grounding": tuple(flaws)})
 
 
 def example(task_id: str, question: str, answer: str, shows: str, hostile: str = "", right: bool = True) -> Example:
@@ -114,7 +117,7 @@ def example(task_id: str, question: str, answer: str, shows: str, hostile: str =
                 detail=f"stray_text: {raw}",
                 answer=None,
                 right=False,
-                reward=reward(0.0, 0.0, 0.0),
+                reward=reward(0.0, 0.0, 0.0, [Flaw(turn=None, what=f"no look-up {hostile}")]),
             ),
             Attempt(
                 stage=Stage.SFT,
@@ -122,7 +125,7 @@ def example(task_id: str, question: str, answer: str, shows: str, hostile: str =
                 stop=Stop.ANSWERED,
                 answer="Red Hill",
                 right=False,
-                reward=reward(0.27, 0.0, 0.875),
+                reward=reward(0.27, 0.0, 0.875, [Flaw(turn=1, what="person: 'Ilse Vargas'")]),
             ),
             Attempt(
                 stage=Stage.GRPO,

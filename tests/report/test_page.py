@@ -121,6 +121,18 @@ def test_examples_stand_side_by_side(report):
     )
 
 
+def test_what_was_lost_stands_at_its_turn(report):
+    tree, _ = parsed(report)
+    base, tuned, rewarded = next(tree.iter("details")).iter("article")
+    assert [" ".join(lost.itertext()) for lost in base.findall("div[@class='lost']")] == [
+        "lost grounding:  no look-up "
+    ]
+    turns = [len(step.findall("div[@class='lost']")) for step in tuned.iter("li")]
+    assert turns == [0, 1, 0]
+    assert "grounding:  person: 'Ilse Vargas'" in " ".join(tuned.itertext())
+    assert not rewarded.findall(".//div[@class='lost']")
+
+
 def test_a_report_survives_its_file(full, tmp_path):
     write_report(full, tmp_path)
     known = read_json(tmp_path / "report.json")

@@ -47,14 +47,22 @@ def test_the_same_trace_answered_rightly_beats_it_answered_wrongly(made):
     assert total(made, right) >= total(made, wrong) + 0.2
 
 
-@given(st.tuples(*[st.floats(0, 2)] * 3))
-def test_weights_that_let_wrong_beat_right_are_refused(values):
-    weights = dict(zip(("f1", "consistency", "format"), values, strict=True))
-    if sum(values) < 1:
+@given(st.floats(0, 0.5), st.tuples(*[st.floats(0, 2)] * 2))
+def test_weights_that_let_wrong_beat_right_are_refused(f1, others):
+    weights = dict(zip(("f1", "consistency", "format"), (f1, *others), strict=True))
+    if f1 + others[0] + others[1] < 1:
         Weights(**weights)
     else:
         with pytest.raises(ValidationError, match="wrong answer could beat"):
             Weights(**weights)
+
+
+@pytest.mark.parametrize("name", ["f1", "consistency", "format"])
+@pytest.mark.parametrize("value", [-0.1, 0.51, float("nan"), float("inf")])
+def test_weights_out_of_bounds_are_refused(name, value):
+    others = {"f1": 0.5, "consistency": 0.0, "format": 0.0}
+    with pytest.raises(ValidationError):
+        Weights(**{**others, name: value})
 
 
 def test_partial_answers_are_worth_half_their_f1():

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
+from understudy.checks.flaw import Flaw
 from understudy.checks.text import ARTICLES, WORD, dates, fold, numbers, texts, words
 from understudy.scoring import normalize
 from understudy.task import Fact
@@ -77,7 +78,7 @@ def agree(first: str, second: str) -> bool:
     return bool(numbers(first)) and numbers(first) == numbers(second)
 
 
-def misstatements(trace: Trace) -> list[str]:
+def misstatements(trace: Trace) -> list[Flaw]:
     """Where the policy restates what a tool told it before with another value.
 
     Two forms are understood, "the director of X is Y" and "X's director is Y", with a name, date or number as Y; all
@@ -85,7 +86,7 @@ def misstatements(trace: Trace) -> list[str]:
     """
     told: dict[tuple[str, str], list[str]] = {}
     problems = []
-    for step in trace.steps:
+    for index, step in enumerate(trace.steps):
         if not isinstance(step.turn, Turn):
             continue
         sentences = _SENTENCE.split(f"{step.turn.thought}\n{step.turn.answer or ''}") if told else []
@@ -95,7 +96,8 @@ def misstatements(trace: Trace) -> list[str]:
             for (subject, relation), objects in told.items():
                 claim = _claim(sentence, subject, relation)
                 if claim and not any(agree(claim, known) for known in objects):
-                    problems.append(f"says {sentence.strip()[:120]!r}, was told {objects[0][:80]!r}")
+                    what = f"says {sentence.strip()[:120]!r}, was told {objects[0][:80]!r}"
+                    problems.append(Flaw(turn=index, what=what))
         for call, observation in zip(step.turn.calls, step.observations, strict=False):
             for subject, relation, value in _told(call, observation):
                 told.setdefault((subject, relation), []).append(value)

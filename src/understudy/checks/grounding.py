@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from understudy.checks.flaw import Flaw
 from understudy.checks.text import ARTICLES, WORD, Seen, dates, fold, numbers, texts, without_dates, words
 from understudy.contract import ToolContract
 from understudy.scoring import normalize
@@ -35,12 +36,12 @@ class Grounding:
     """What is ungrounded in a trace.
 
     Attributes:
-        ungrounded: one line per argument value that nothing before its call gave.
+        ungrounded: one flaw per argument value that nothing before its call gave.
         answer: whether the final answer is grounded; False when there is none.
         looked_up: whether any look-up (not a utility) was answered.
     """
 
-    ungrounded: tuple[str, ...]
+    ungrounded: tuple[Flaw, ...]
     answer: bool
     looked_up: bool
 
@@ -51,9 +52,9 @@ def grounding(trace: Trace) -> Grounding:
     question, known, observed = Seen(), Seen(), Seen()
     question.add(trace.question)
     known.add(trace.question)
-    ungrounded: list[str] = []
+    ungrounded: list[Flaw] = []
     lookups: list[tuple[Call, Observation]] = []
-    for step in trace.steps:
+    for index, step in enumerate(trace.steps):
         if not isinstance(step.turn, Turn):
             continue
         answered = []
@@ -62,14 +63,14 @@ def grounding(trace: Trace) -> Grounding:
                 continue
             utility = observation.source is Source.UTILITY
             problems = [
-                f"{call.name}.{name}: {text[:80]!r}"
+                Flaw(turn=index, what=f"{call.name}.{name}: {text[:80]!r}")
                 for name, value in call.arguments.items()
                 for text in texts(value)
                 if not (known.says(text) or _follows(text, known, tools.get(call.name), strict=not utility))
             ]
             ungrounded += problems
-            # A utility hands back what it is given: fed with an invention, its result is one too.
-            if observation.status is Status.OK and not (utility and problems):
+            # A utility hands back what it is given: fed with inventions or constants alone, its result is one too.
+            if observation.status is Status.OK and not (utility and (problems or not _uses(call, known))):
                 answered.append(observation)
                 if not utility:
                     lookups.append((call, observation))
@@ -78,6 +79,14 @@ def grounding(trace: Trace) -> Grounding:
             observed.add(observation.content)
     answer = trace.answer is not None and _answer_grounded(trace.answer, question, observed, lookups)
     return Grounding(tuple(ungrounded), answer, bool(lookups))
+
+
+def _uses(call: Call, known: Seen) -> bool:
+    """Whether a call takes up anything that is known."""
+    return any(
+        not known.numbers.isdisjoint(numbers(text)) or any(map(known.knows, set(words(text)) - _STOP_WORDS))
+        for text in texts(list(call.arguments.values()))
+    )
 
 
 def _follows(text: str, known: Seen, contract: ToolContract | None = None, strict: bool = True) -> bool:
@@ -147,11 +156,17 @@ def _answer_grounded(answer: str, question: Seen, observed: Seen, lookups: list[
 
 
 def _operands(lookups: list[tuple[Call, Observation]]) -> int:
-    """How many things were looked up: one by each call, unless it takes or gives several at once."""
-    return sum(
-        max(len(call.arguments), *(len(value) for value in _values(observation.content) if isinstance(value, list)), 1)
-        for call, observation in lookups
-    )
+    """How many things were looked up: one by each call, unless it takes or gives several at once.
+
+    A call that was made before in other words, or says a thing twice, counts once; a number limits a look-up.
+    """
+    things: dict[tuple[str, frozenset[str]], int] = {}
+    for call, observation in lookups:
+        said = (normalize(text) for text in texts(list(call.arguments.values())))
+        asked = frozenset(text for text in said if not text.isdecimal())
+        given = (len(value) for value in _values(observation.content) if isinstance(value, list))
+        things[call.name, asked] = max(len(asked), *given, 1)
+    return sum(things.values())
 
 
 def _values(content: Any) -> list[Any]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from understudy.schema import canonical
-from understudy.trace import Call, Trace
+from understudy.checks.flaw import Flaw
+from understudy.schema import canonical, dumps
+from understudy.trace import Trace
 
 
-def repeated(trace: Trace) -> list[Call]:
+def repeated(trace: Trace) -> list[Flaw]:
     """Calls whose tool and arguments equal those of an earlier call, up to case, white space and key order."""
     seen: set[tuple[str, bytes]] = set()
     again = []
-    for call, _ in trace.calls():
+    for turn, call, _ in trace.placed_calls():
         key = (call.name, canonical(call.arguments).lower())
         if key in seen:
-            again.append(call)
+            again.append(Flaw(turn=turn, what=f"{call.name} {dumps(call.arguments)}"))
         seen.add(key)
     return again

@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
+from understudy.checks.flaw import Flaw
 from understudy.metric import Metric, mean, proportion
 from understudy.noun import Noun
+from understudy.reward.consistency import consistency
+from understudy.reward.format import form
 from understudy.scoring import Rule, exact_match, f1
 from understudy.task import Kind, Task
 from understudy.trace import ParseFault, Status, Stop, Trace
@@ -24,7 +28,8 @@ class Record(Noun):
 
     ``key`` identifies everything that determines the record; a run resumes only from records with its own keys.
     ``tokens`` are those sampled by the policy, ``prompted`` those it read. ``calls`` counts calls that were answered,
-    ``invalid_calls`` those among them that broke a contract, ``faults`` malformed turns.
+    ``invalid_calls`` those among them that broke a contract, ``faults`` malformed turns. ``flaws`` are those of
+    consistency and format, by term of the reward, each with its turn (from 0).
     """
 
     key: str
@@ -39,6 +44,7 @@ class Record(Noun):
     calls: int
     invalid_calls: int
     faults: int
+    flaws: dict[str, tuple[Flaw, ...]] = Field(default_factory=dict)
     stop: Stop
     detail: str
     tokens: int
@@ -52,6 +58,7 @@ def record(task: Task, trace: Trace, rule: Rule, key: str, keep_trace: bool) -> 
     """Score a trace. A kept trace is kept without its token ids."""
     prediction = trace.answer
     statuses = [observation.status for _, observation in trace.calls()]
+    terms = {**consistency(trace), "format": form(trace)}
     return Record(
         key=key,
         task_id=task.id,
@@ -65,6 +72,7 @@ def record(task: Task, trace: Trace, rule: Rule, key: str, keep_trace: bool) -> 
         calls=len(statuses),
         invalid_calls=statuses.count(Status.INVALID_CALL),
         faults=sum(isinstance(step.turn, ParseFault) for step in trace.steps),
+        flaws={name: term.flaws for name, term in terms.items() if term.flaws},
         stop=trace.stop,
         detail=trace.detail,
         tokens=trace.provenance.usage.get("sampled", 0),

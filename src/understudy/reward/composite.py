@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from understudy.checks.contradiction import all_contradictions
+from understudy.checks.flaw import Flaw
 from understudy.config import Config
 from understudy.noun import Noun
 from understudy.reward.consistency import consistency
@@ -24,8 +25,9 @@ from understudy.world import World
 class Weights(Config):
     """What the parts of the reward weigh. A right answer always weighs 1."""
 
-    f1: float = Field(default=0.5, ge=0)
-    """Share of F1 that a wrong answer is given."""
+    f1: float = Field(default=0.5, ge=0, le=0.5)
+    """Share of F1 that a wrong answer is given. Above 0.5, answering with all candidates could pay more than choosing:
+    one of k is right with 1/k, and all k together have an F1 of at most 2/(k + 1) on average."""
 
     consistency: float = Field(default=0.2, ge=0)
     """Weight of consistency in [0, 1]."""
@@ -46,12 +48,15 @@ class Reward(Noun):
     Attributes:
         total: the weighted sum.
         terms: ``correctness``, ``consistency`` and ``format`` unweighted, and the parts of consistency by name.
+        flaws: where it was lost: by term, every flaw with its turn. A term that lost nothing is not there, nor is
+            ``consistency`` where its parts say why.
         masked: a simulator failed or contradicted the world, so the trace says nothing about the policy: leave it out
             of the loss and of its group's baseline.
     """
 
     total: float
     terms: dict[str, float]
+    flaws: dict[str, tuple[Flaw, ...]] = Field(default_factory=dict)
     masked: bool = False
 
 
@@ -65,14 +70,14 @@ def score(trace: Trace, task: Task, world: World, weights: Weights | None = None
         weights: the defaults of the design if None.
     """
     weights = weights or Weights()
-    parts = consistency(trace)
-    terms = {
-        "correctness": correctness(trace, task, weights.f1),
-        "consistency": sum(parts.values()) / len(parts),
-        "format": form(trace),
-    }
-    total = terms["correctness"] + weights.consistency * terms["consistency"] + weights.format * terms["format"]
-    return Reward(total=total, terms=terms | parts, masked=_simulator_to_blame(trace, world))
+    terms = {"correctness": correctness(trace, task, weights.f1), **consistency(trace), "format": form(trace)}
+    values = {name: term.value for name, term in terms.items()}
+    return Reward(
+        total=values["correctness"] + weights.consistency * values["consistency"] + weights.format * values["format"],
+        terms=values,
+        flaws={name: term.flaws for name, term in terms.items() if term.flaws},
+        masked=_simulator_to_blame(trace, world),
+    )
 
 
 def _simulator_to_blame(trace: Trace, world: World) -> bool:

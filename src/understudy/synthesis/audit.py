@@ -110,13 +110,14 @@ def audit(trace: Trace, task: Task, world: World, settings: AuditSettings | None
 
 def _findings(trace: Trace, task: Task, world: World, settings: AuditSettings) -> Iterator[tuple[Reason, str]]:
     yield from structure(trace)
-    for problem in (*all_contradictions(trace, world.facts), *misstatements(trace)):
+    misstated = [flaw.what for flaw in misstatements(trace)]
+    for problem in (*all_contradictions(trace, world.facts), *misstated):
         yield Reason.CONTRADICTION, problem
     origin = grounding(trace)
-    for value in origin.ungrounded:
-        yield Reason.UNGROUNDED_ARGUMENT, value
-    for call in repeated(trace):
-        yield Reason.REPEATED_CALL, f"{call.name} {dumps(call.arguments)}"
+    for flaw in origin.ungrounded:
+        yield Reason.UNGROUNDED_ARGUMENT, flaw.what
+    for flaw in repeated(trace):
+        yield Reason.REPEATED_CALL, flaw.what
     if trace.answer is not None:
         if not origin.answer:
             yield Reason.UNGROUNDED_ANSWER, repr(trace.answer)
