@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import AsyncExitStack
 from itertools import pairwise
 
 import pytest
@@ -138,8 +139,10 @@ def test_trls_trainer_takes_two_steps(monkeypatch, tmp_path, tokenizer, model, r
     with server.serve() as url:
         settings = VllmSettings(url=url.removesuffix("/v1"))
         engine = VllmEngine(settings, "m", renderer.end_id, 512)
-        worker = RolloutWorker(CONFIG, task_set(3), ModelPolicy(engine, renderer, max_turn_tokens=12), LookUp())
-        worker._open_things.push_async_callback(engine.aclose)
+        policy = ModelPolicy(engine, renderer, max_turn_tokens=12)
+        to_close = AsyncExitStack()
+        to_close.push_async_callback(engine.aclose)
+        worker = RolloutWorker(CONFIG, task_set(3), policy, LookUp(), to_close)
         transfer = Transfer(server)
         args = AsyncGRPOConfig(
             output_dir=str(tmp_path / "run"), max_steps=2, per_device_train_batch_size=4, learning_rate=1e-2,

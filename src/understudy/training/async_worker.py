@@ -87,7 +87,6 @@ class RolloutWorker:
 
     def start(self) -> None:
         """Begin producing; called once, when the first weights have been sent."""
-        self._alive_at = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
