@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import AsyncExitStack
 
 import pytest
 import torch
@@ -15,10 +16,11 @@ from understudy.reward.composite import Weights
 from understudy.rollout import Limits
 from understudy.task import Task
 from understudy.trace import Observation, Source
+from understudy.training.engines import engine_of
 from understudy.training.grpo import GrpoConfig, _trainer, grpo, schedule
 from understudy.training.grpo_trainer import without_padding
 from understudy.training.models import load_model, make_renderer
-from understudy.training.policy import ModelPolicy, engine_for
+from understudy.training.policy import ModelPolicy
 from understudy.training.rollouts import TaskSet, shuffled
 from understudy.training.sft import SftConfig, sft
 
@@ -89,7 +91,7 @@ def rolled(start, given, tmp_path):
         trainer = _trainer(config, tmp_path, model, tokenizer, given)
         trainers.append(trainer)
         renderer = make_renderer(tokenizer)
-        engine = engine_for(trainer.model, renderer.end_id, config.engine)
+        engine = engine_of(config, trainer, renderer.end_id, AsyncExitStack())
         policy = ModelPolicy(engine, renderer, config.temperature, config.max_turn_tokens, "m", config.max_context)
         trainer.connect(policy, given, tools, LIMITS, Weights(), 0)
         trainer.model.train()
@@ -108,7 +110,7 @@ def gradient(trainer, loss):
     return torch.cat([parameter.grad.flatten() for parameter in trainer.model.parameters()])
 
 
-@pytest.mark.parametrize("engine", ["static", "generate"])
+@pytest.mark.parametrize("engine", ["static", "generate", "trl"])
 def test_the_gradient_is_the_policy_gradient_over_sampled_tokens(rolled, engine):
     trainer, batch = rolled(LookUp(), engine=engine, temperature=0.9, prompts=4)
     mask = batch["completion_mask"] * batch["tool_mask"]

@@ -72,7 +72,7 @@ def command(
             "learning rate": f"{given.lr:g}, {given.optimizer}, {given.schedule}",
         })  # fmt: skip
         return
-    free = ("simulator", *free_keys("endpoint"))
+    free = ("simulator", "vllm", *free_keys("endpoint"))
     with training(given, out, resume, free, reward="reward", em="em", validation="validation/em") as show:
         open_things = AsyncExitStack()
         result = grpo(
@@ -113,8 +113,8 @@ def with_simulator(config: GrpoConfig, folder: RunFolder) -> GrpoConfig:
     return config.model_copy(update={"simulator": Simulator(kind), "endpoint": endpoint})
 
 
-def open_tools(config: GrpoConfig, out: Path, open_things: AsyncExitStack) -> ToolSource:
-    """Who answers calls; what is opened is left to the stack to close.
+def open_tools(config: GrpoConfig, out: Path | None, open_things: AsyncExitStack) -> ToolSource:
+    """Who answers calls; what is opened is left to the stack to close. Requests are accounted for in ``out``, if given.
 
     Raises:
         InputError: a key is missing, or the disk refuses.
@@ -123,7 +123,7 @@ def open_tools(config: GrpoConfig, out: Path, open_things: AsyncExitStack) -> To
         return EvidenceTeacher().tools
     actor: ChatModel = ScriptedModel(config.seed)
     if config.simulator is Simulator.ENDPOINT and config.endpoint:
-        models = Models(config.endpoint, out / REQUESTS if is_main() else None)
+        models = Models(config.endpoint, out / REQUESTS if out and is_main() else None)
         open_things.push_async_exit(models)
         if models.ledger:
             open_things.enter_context(models.ledger)

@@ -1,13 +1,10 @@
 """The engine for any causal language model: Hugging Face ``generate``, one batch after another.
 
-Turns that are waiting are generated together; those that arrive meanwhile form the next batch. Nothing is cached
-between turns. ``generate`` runs in a thread, so tools proceed. Tokens are drawn by the same function as in the static
-engine: the same random numbers give the same tokens.
+Tokens are drawn by the same function as in the static engine: the same random numbers give the same tokens.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +12,11 @@ import numpy as np
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from understudy.training.engine import Completion, PendingTurn, draw
+from understudy.training.batching import BatchEngine, BatchSlot
+from understudy.training.engine import Completion, draw
 
 
-class GenerateEngine:
+class GenerateEngine(BatchEngine):
     """See the module.
 
     Args:
@@ -28,9 +26,8 @@ class GenerateEngine:
     """
 
     def __init__(self, model: Any, stop_id: int, rows: int = 64) -> None:
-        self._model, self._stop, self._rows = model, stop_id, rows
-        self._waiting: list[_Slot] = []
-        self._task: asyncio.Task[None] | None = None
+        super().__init__(stop_id, rows)
+        self._model = model
 
     @property
     def context(self) -> int:
@@ -38,32 +35,7 @@ class GenerateEngine:
         limit: int = self._model.config.max_position_embeddings
         return limit
 
-    def open(self, temperature: float) -> _Slot:
-        """Start a conversation."""
-        return _Slot(self, temperature)
-
-    def _submit(self, slot: _Slot) -> None:
-        self._waiting.append(slot)
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def _run(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(0)
-            batch, self._waiting = self._waiting[: self._rows], self._waiting[self._rows :]
-            batch = [slot for slot in batch if not slot.closed]
-            if not batch:
-                continue
-            try:
-                completions = await asyncio.to_thread(self._generate, batch)
-            except Exception as error:
-                for slot in batch:
-                    slot.fail(error)
-            else:
-                for slot, completion in zip(batch, completions, strict=True):
-                    slot.finish(completion)
-
-    def _generate(self, batch: Sequence[_Slot]) -> list[Completion]:
+    def _sample(self, batch: Sequence[BatchSlot]) -> list[Completion]:
         device = self._model.device
         longest = max(len(slot.ids) for slot in batch)
         ids = torch.full((len(batch), longest), self._stop, device=device)
@@ -97,12 +69,6 @@ class GenerateEngine:
         sampled, logprobs = (torch.stack(column, 1).tolist() for column in (drawing.ids, drawing.logprobs))
         return [self._cut(*row) for row in zip(batch, sampled, logprobs, strict=True)]
 
-    def _cut(self, slot: _Slot, ids: list[int], logprobs: list[float]) -> Completion:
-        size = len(slot.uniform)
-        if self._stop in ids[:size]:
-            size = ids.index(self._stop) + 1
-        return Completion(ids[:size], logprobs[:size])
-
 
 class _Draw(LogitsProcessor):  # type: ignore[misc]
     """Draws the token itself and leaves ``generate`` no other choice."""
@@ -117,27 +83,3 @@ class _Draw(LogitsProcessor):  # type: ignore[misc]
         self.ids.append(ids)
         self.logprobs.append(logprobs)
         return torch.full_like(scores, float("-inf")).scatter_(1, ids[:, None], 0.0)
-
-
-class _Slot(PendingTurn):
-    """One conversation; ``ids`` are all of its tokens."""
-
-    def __init__(self, engine: GenerateEngine, temperature: float) -> None:
-        super().__init__(temperature)
-        self.ids: list[int] = []
-        self.closed = False
-        self._engine = engine
-
-    async def sample(self, new_ids: Sequence[int], max_tokens: int, generator: np.random.Generator) -> Completion:
-        """See ``engine.Slot``."""
-        self.ids += new_ids
-        turn = self.begin(len(self.ids), max_tokens, self._engine.context, generator)
-        self._engine._submit(self)
-        completion = await turn
-        self.ids += completion.ids
-        return completion
-
-    def close(self) -> None:
-        """Give up what is still waited for."""
-        self.closed = True
-        self.abandon()

@@ -29,11 +29,12 @@ from understudy.metric import Metric
 from understudy.noun import Noun
 from understudy.protocols import ToolSource
 from understudy.seed import derive_seed
+from understudy.training.engines import engine_of, vllm_arguments, vllm_started
 from understudy.training.grpo_trainer import RolloutTrainer, given_reward
 from understudy.training.head import score_labelled_only
 from understudy.training.models import adapters, load_model, make_renderer, merge, save_model
 from understudy.training.optimizers import build_optimizer
-from understudy.training.policy import ModelPolicy, engine_for
+from understudy.training.policy import ModelPolicy
 from understudy.training.progress import MetricsLog, OnProgress
 from understudy.training.rollouts import TaskSet
 from understudy.training.run import (
@@ -107,12 +108,8 @@ def grpo(
     model, tokenizer = load_model(config.model, whole=config.lora is None)
     renderer = make_renderer(tokenizer, config.template, config.system)
     trainer = _trainer(config, out, model, tokenizer, given)
-    engine = engine_for(
-        trainer.accelerator.unwrap_model(trainer.model),
-        renderer.end_id,
-        config.engine,
-        config.prompts * config.generations,
-    )
+    open_things = open_things or AsyncExitStack()
+    engine = engine_of(config, trainer, renderer.end_id, open_things)
     policy = ModelPolicy(engine, renderer, config.temperature, config.max_turn_tokens, config.model, config.max_context)
     trainer.connect(policy, given, tools, config.limits, config.weights, config.seed, config.shuffle_rewards)
     validator = None
@@ -124,8 +121,7 @@ def grpo(
         try:
             train_logged(trainer, MetricsLog("grpo", out / METRICS, on_progress), checkpoint)
         finally:
-            if open_things:
-                trainer.runner.run(open_things.aclose())
+            trainer.runner.run(open_things.aclose())
     best, folder = read_json(out / BEST / "best.json") if validator else None, weights_folder(config, out)
     if not best:
         save_weights(trainer, renderer, folder)
@@ -193,6 +189,7 @@ def grpo_arguments(config: GrpoConfig, out: Path) -> Any:
         max_completion_length=config.limits.max_tokens,
         shuffle_dataset=False,
         remove_unused_columns=False,
+        **vllm_arguments(config),
     )
 
 
@@ -204,7 +201,7 @@ def _trainer(config: GrpoConfig, out: Path, model: Any, tokenizer: Any, given: T
     optimizer = None
     if config.optimizer == "muon":
         optimizer = build_optimizer(model, "muon", config.lr, config.weight_decay)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), vllm_started(config):
         warnings.filterwarnings(
             "ignore", message=".*rollout_func.*experimental"
         )  # known: TRL is pinned, the seam tested
@@ -253,6 +250,7 @@ class _Validator(TrainerCallback):  # type: ignore[misc]
             self._measure(step)
 
     def _measure(self, step: int) -> None:
+        self._trainer.refresh_sampler()
         result = self._trainer.runner.run(
             evaluate(
                 list(self._given.tasks.values()), self._given.toolsets, self._given.worlds, self._policy, self._tools,

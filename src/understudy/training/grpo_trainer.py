@@ -59,9 +59,18 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         steps: int = self.args.steps_per_generation * self.num_iterations // self.args.gradient_accumulation_steps
         return steps
 
+    def refresh_sampler(self) -> None:
+        """Give a vLLM that samples for us today's weights. Every process calls it, while no rollout is open."""
+        step: int = self.state.global_step
+        if self.use_vllm and self._last_loaded_step != step:
+            self.vllm_generation.sync_weights()
+            self._last_loaded_step: int = step
+            self.accelerator.wait_for_everyone()  # the main process sends, and others would sample meanwhile
+
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         spent = time.perf_counter() - self._ended
         self._rows = inputs
+        self.refresh_sampler()
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         assert self.batch is not None  # noqa: S101 (rollout_func has just set it)
         for name, value in batch_metrics(self.batch).items():

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from understudy.config import Config
 from understudy.llm.models import ModelsSettings
+from understudy.llm.retry import Patience
 from understudy.reward.composite import Weights
 from understudy.rollout import Limits
 from understudy.seed import derive_seed
@@ -121,6 +122,16 @@ class Simulator(StrEnum):
     """The ToolActor on the lab's scripted model, in this process."""
 
 
+class VllmSettings(Patience):
+    """A vLLM server that samples for training."""
+
+    url: str = Field(pattern=r"^https?://[^\s/]+/?$")
+    """The server's root, as in ``http://localhost:8000``."""
+
+    model: str = ""
+    """The model's name there; empty for the one that training starts from."""
+
+
 class GrpoConfig(TrainConfig):
     """Settings of GRPO; the defaults are the design's for a 7B model."""
 
@@ -187,8 +198,18 @@ class GrpoConfig(TrainConfig):
     shuffle_rewards: bool = False
     """Deal the rewards of each group out among its rollouts at random: a control, from which nothing can be learnt."""
 
-    engine: Literal["auto", "static", "generate"] = "auto"
-    """Who samples: ``static`` (small models on a CPU), ``generate`` (any), or whichever fits."""
+    engine: Literal["auto", "static", "generate", "trl", "vllm-server"] = "auto"
+    """Who samples: ``static`` (small models on a CPU), ``generate`` (any), or whichever fits; ``trl``: what TRL samples
+    with (``trainer.use_vllm = true`` for a colocated vLLM); ``vllm-server``: a server of its own."""
+
+    vllm: VllmSettings | None = None
+    """The server, for ``engine = "vllm-server"``."""
 
     validate_every: int = Field(default=25, gt=0)
     """Batches between two validations, where there are validation tasks."""
+
+    @model_validator(mode="after")
+    def _a_server_is_named(self) -> Self:
+        if (self.engine == "vllm-server") != (self.vllm is not None):
+            raise ValueError('engine = "vllm-server" needs the table vllm, with url; no other engine has one')
+        return self
