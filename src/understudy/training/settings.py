@@ -133,6 +133,9 @@ class GrpoConfig(TrainConfig):
     endpoint: ModelsSettings | None = None
     """The ToolActor's chat model, for ``simulator = "endpoint"``; unset for that of the run folder."""
 
+    judge: ModelsSettings | None = None
+    """A chat model that judges traces, as one more term of the reward (``weights.judge``); unset for none."""
+
     validation: int = Field(default=128, gt=0)
     """Held-out tasks that are measured, at most."""
 
@@ -192,3 +195,9 @@ class GrpoConfig(TrainConfig):
 
     validate_every: int = Field(default=25, gt=0)
     """Batches between two validations, where there are validation tasks."""
+
+    @model_validator(mode="after")
+    def _judge_counts(self) -> Self:
+        if self.judge and not self.weights.judge:
+            raise ValueError("judge: what it says has no weight; set weights.judge")
+        return self
