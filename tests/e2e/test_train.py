@@ -87,10 +87,15 @@ def test_grpo_simulates_on_an_endpoint(trained, synth, tmp_path):
     with serve(ScriptedModel()) as base_url:
         endpoint = changed(f'endpoint.base_url="{base_url}"', "endpoint.model=scripted-lab", "endpoint.cache=off")
         overrides = changed(f"model={trained / 'model'}", f"tasks={synth}", *SMALL, "steps=1")
-        done = run(*GRPO, "--out", tmp_path / "out", *overrides, *endpoint)
+        # The scripted model can't judge: every verdict fails, which stops nothing.
+        judge = changed("weights.judge=0.1", *(line.replace("endpoint", "judge") for line in endpoint[1::2]))
+        done = run(*GRPO, "--out", tmp_path / "out", *overrides, *endpoint, *judge)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "requests.jsonl").exists()
-    assert lines(tmp_path / "out")[0]["masked"] == 0
+    assert (tmp_path / "out" / "judge.jsonl").exists()
+    first = lines(tmp_path / "out")[0]
+    assert first["masked"] == 0
+    assert first["judge/failed"] == first["judge/asked"]
 
 
 def test_bad_input_is_one_line(synth, tmp_path):

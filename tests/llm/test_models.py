@@ -70,7 +70,7 @@ async def test_models_have_the_names_of_their_roles_and_share_what_is_the_same(t
     chosen = settings(TABLE.partition("[roles.toolmaker]")[0] + "[roles.autoagent]\nextra = {top_p = 0.5}")
     async with Models(chosen.model_copy(update={"cache": str(tmp_path)})) as models:
         assert {role: model.name for role, model in models.items()} == {
-            "toolmaker": "large", "factdrafter": "large", "toolactor": "small", "autoagent": "large",
+            "toolmaker": "large", "factdrafter": "large", "toolactor": "small", "autoagent": "large", "judge": "large",
         }  # fmt: skip
         gates = {role: model._endpoint._gate for role, model in models.items()}
         assert gates[Role.AUTOAGENT] is gates[Role.TOOLMAKER]

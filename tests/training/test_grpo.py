@@ -8,10 +8,13 @@ from contextlib import AsyncExitStack
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 import handmade
 import tiny
+from understudy.agents.judge import Judge
 from understudy.errors import InputError, SimulatorError, UnderstudyError
+from understudy.llm.scripted import ScriptedChat
 from understudy.reward.composite import Weights
 from understudy.rollout import Limits
 from understudy.task import Task
@@ -260,6 +263,24 @@ def test_bad_input_is_one_line(start, given, tmp_path):
             grpo(configured(start, **changes), tmp_path, given, LookUp())
     with pytest.raises(InputError, match="no tasks"):
         grpo(configured(start), tmp_path, TaskSet.of([], {}), LookUp())
+
+
+def test_a_judge_is_one_more_term_and_is_measured(start, given, tmp_path):
+    judge = Judge(ScriptedChat(lambda request: '{"reason": "shown", "score": 6}'))
+    result = grpo(configured(start, steps=1, weights=Weights(judge=0.1)), tmp_path, given, LookUp(), judge=judge)
+    plain = grpo(configured(start, steps=1), tmp_path / "plain", given, LookUp())
+    (line, *_) = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert line["judge/asked"] > 0
+    assert line["judge/failed"] == 0
+    assert line["judge/agreement"] == pytest.approx(line["em"] * 8 / line["judge/asked"])
+    assert result.reward_first - plain.reward_first == pytest.approx(0.1 * line["reward_terms/judge"])
+
+
+def test_a_judge_and_its_weight_go_together(start, given, tmp_path):
+    with pytest.raises(InputError, match="go together"):
+        grpo(configured(start, weights=Weights(judge=0.1)), tmp_path, given, LookUp())
+    with pytest.raises(ValidationError, match=r"set weights\.judge"):
+        configured(start, judge={"base_url": "http://localhost", "model": "m"})
 
 
 def test_a_model_that_cannot_be_sampled_from_stops_the_run(rolled, monkeypatch):

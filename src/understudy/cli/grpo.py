@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from understudy.agents.judge import Judge
 from understudy.agents.toolactor import ToolActor
 from understudy.cli.train import (
     ConfigOption,
@@ -35,6 +36,8 @@ from understudy.teachers.evidence import EvidenceTeacher
 from understudy.tools.simulated import SimulatedTools
 from understudy.tools.toolbox import Toolbox
 from understudy.training.settings import GrpoConfig, Simulator
+
+VERDICTS = "judge.jsonl"
 
 
 def command(
@@ -65,6 +68,7 @@ def command(
             "validation": len(held_out),
             "tools": len({contract.key() for task in train for contract in asked.toolsets[task.id]}),
             "simulator": given.endpoint.model if given.endpoint else given.simulator,
+            "judge": given.judge.model if given.judge else "none",
             "batches": given.steps,
             "rollouts": f"{given.prompts} × {given.generations} a batch",
             "optimiser steps": arguments.max_steps,
@@ -72,7 +76,7 @@ def command(
             "learning rate": f"{given.lr:g}, {given.optimizer}, {given.schedule}",
         })  # fmt: skip
         return
-    free = ("simulator", "vllm", *free_keys("endpoint"))
+    free = ("simulator", "vllm", *free_keys("endpoint"), *free_keys("judge"))
     with training(given, out, resume, free, reward="reward", em="em", validation="validation/em") as show:
         open_things = AsyncExitStack()
         result = grpo(
@@ -84,6 +88,7 @@ def command(
             show,
             resume,
             open_things,
+            Judge(open_model(given.judge, Role.JUDGE, out / VERDICTS, open_things)) if given.judge else None,
         )
     finish(given, "grpo", given.tasks, result, out)
 
@@ -123,9 +128,24 @@ def open_tools(config: GrpoConfig, out: Path | None, open_things: AsyncExitStack
         return EvidenceTeacher().tools
     actor: ChatModel = ScriptedModel(config.seed)
     if config.simulator is Simulator.ENDPOINT and config.endpoint:
-        models = Models(config.endpoint, out / REQUESTS if out and is_main() else None)
-        open_things.push_async_exit(models)
-        if models.ledger:
-            open_things.enter_context(models.ledger)
-        actor = models[Role.TOOLACTOR]
+        actor = open_model(config.endpoint, Role.TOOLACTOR, out and out / REQUESTS, open_things)
     return Toolbox(SimulatedTools(ToolActor(actor)))
+
+
+def open_model(settings: ModelsSettings, role: Role, paid: Path | None, open_things: AsyncExitStack) -> ChatModel:
+    """A role's model; what is opened is left to the stack to close.
+
+    Args:
+        settings: where it is.
+        role: whose it is.
+        paid: file of what was paid for, written by the main process; None for none.
+        open_things: gets what has to be closed.
+
+    Raises:
+        InputError: a key is missing, or the disk refuses.
+    """
+    models = Models(settings, paid if is_main() else None)
+    open_things.push_async_exit(models)
+    if models.ledger:
+        open_things.enter_context(models.ledger)
+    return models[role]

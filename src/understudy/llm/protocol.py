@@ -16,6 +16,7 @@ class Role(StrEnum):
     FACTDRAFTER = "factdrafter"
     TOOLACTOR = "toolactor"
     AUTOAGENT = "autoagent"
+    JUDGE = "judge"
 
 
 @dataclass(frozen=True, slots=True)

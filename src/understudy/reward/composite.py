@@ -35,10 +35,14 @@ class Weights(Config):
     format: float = Field(default=0.1, ge=0)
     """Weight of format in [0, 1]."""
 
+    judge: float = Field(default=0.0, ge=0)
+    """Weight of an LLM judge's score in [0, 1]; 0 asks none."""
+
     @model_validator(mode="after")
     def _right_beats_wrong(self) -> Self:
-        if self.f1 + self.consistency + self.format >= 1:
-            raise ValueError("f1 + consistency + format must stay below 1, or a wrong answer could beat a right one")
+        if self.f1 + self.consistency + self.format + self.judge >= 1:
+            names = "f1 + consistency + format + judge"
+            raise ValueError(f"{names} must stay below 1, or a wrong answer could beat a right one")
         return self
 
 
@@ -47,7 +51,8 @@ class Reward(Noun):
 
     Attributes:
         total: the weighted sum.
-        terms: ``correctness``, ``consistency`` and ``format`` unweighted, and the parts of consistency by name.
+        terms: ``correctness``, ``consistency`` and ``format`` unweighted, and the parts of consistency by name;
+            ``judge`` where one was asked.
         flaws: where it was lost: by term, every flaw with its turn. A term that lost nothing is not there, nor is
             ``consistency`` where its parts say why.
         masked: a simulator failed or contradicted the world, so the trace says nothing about the policy: leave it out

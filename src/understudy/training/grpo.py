@@ -22,6 +22,7 @@ from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig as TrlGrpoConfig
 
 from understudy.agents.autoagent import Form
+from understudy.agents.judge import Judge
 from understudy.errors import InputError
 from understudy.evaluation.runner import evaluate
 from understudy.jsonl import read_json, write_json
@@ -85,6 +86,7 @@ def grpo(
     on_progress: OnProgress | None = None,
     resume: bool = False,
     open_things: AsyncExitStack | None = None,
+    judge: Judge | None = None,
 ) -> GrpoResult:
     """Train a model by GRPO and save it to ``out/model``.
 
@@ -97,6 +99,7 @@ def grpo(
         on_progress: called at every log.
         resume: go on from the newest complete checkpoint, if there is one.
         open_things: closed at the end, on the event loop of the rollouts, as clients of remote simulators need it.
+        judge: asked about every trace, where ``weights.judge`` is not 0.
 
     Raises:
         InputError: no tasks, an unreadable model, or an argument that TRL refuses.
@@ -104,6 +107,8 @@ def grpo(
     started = time.monotonic()
     if not given.tasks:
         raise InputError("there are no tasks to train on")
+    if (judge is None) != (config.weights.judge == 0):
+        raise InputError("a judge and weights.judge go together; one of them is missing")
     logging.getLogger("trl").setLevel(logging.ERROR)  # it prints whole batches when a simulator failed
     model, tokenizer = load_model(config.model, whole=config.lora is None)
     renderer = make_renderer(tokenizer, config.template, config.system)
@@ -111,7 +116,7 @@ def grpo(
     open_things = open_things or AsyncExitStack()
     engine = engine_of(config, trainer, renderer.end_id, open_things)
     policy = ModelPolicy(engine, renderer, config.temperature, config.max_turn_tokens, config.model, config.max_context)
-    trainer.connect(policy, given, tools, config.limits, config.weights, config.seed, config.shuffle_rewards)
+    trainer.connect(policy, given, tools, config.limits, config.weights, config.seed, config.shuffle_rewards, judge)
     validator = None
     if validation is not None:
         validator = _Validator(trainer, policy, validation, tools, config, out / BEST)

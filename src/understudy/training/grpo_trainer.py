@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 (the customary name)
 from trl import GRPOTrainer
 
+from understudy.agents.judge import Judge
 from understudy.protocols import ToolSource
 from understudy.reward.composite import Weights
 from understudy.rollout import Limits
@@ -40,11 +41,11 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def connect(
         self, policy: ModelPolicy, given: TaskSet, tools: ToolSource, limits: Limits, weights: Weights, seed: int,
-        shuffle: bool = False,
+        shuffle: bool = False, judge: Judge | None = None,
     ) -> None:  # fmt: skip
-        """Say what to roll out on, and whether the rewards of a group are shuffled."""
+        """Say what to roll out on, who judges, and whether the rewards of a group are shuffled."""
         self._policy, self._given, self._tools, self._limits = policy, given, tools, limits
-        self._weights, self._rollout_seed, self._shuffle = weights, seed, shuffle
+        self._weights, self._rollout_seed, self._shuffle, self._judge = weights, seed, shuffle, judge
         # One loop for the whole run: clients of remote simulators keep their connections.
         self.runner = asyncio.Runner()
         self.batch: Batch | None = None
@@ -87,8 +88,11 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         names = [(row["task_id"], (first + at) % trainer.num_generations) for at, row in enumerate(trainer._rows)]
         seed = f"{trainer._rollout_seed}/{trainer.state.global_step // trainer.window}"
         trainer.batch = trainer.runner.run(
-            collect(names, trainer._given, trainer._policy, trainer._tools, trainer._limits, trainer._weights, seed)
-        )
+            collect(
+                names, trainer._given, trainer._policy, trainer._tools, trainer._limits, trainer._weights, seed,
+                trainer._judge,
+            )
+        )  # fmt: skip
         fields = trainer_fields(trainer.batch, trainer._policy.renderer.end_id)
         if trainer._shuffle:
             fields["reward"] = shuffled(fields["reward"], trainer.num_generations, seed)

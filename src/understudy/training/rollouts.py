@@ -15,10 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from understudy.agents.judge import Judge, Verdict
 from understudy.contract import ToolContract
 from understudy.errors import UnderstudyError
 from understudy.protocols import Policy, ToolSource
 from understudy.reward.composite import Reward, Weights, score
+from understudy.reward.judged import judge_metrics, judged, verdicts
 from understudy.rollout import Limits, rollout
 from understudy.scoring import exact_match
 from understudy.seed import derive_seed
@@ -62,6 +64,8 @@ class Batch:
     tasks: Sequence[Task]
     traces: Sequence[Trace]
     rewards: Sequence[Reward]
+    verdicts: Sequence[Verdict | None] | None
+    """Of the judge, one for each trace that it was asked about; None without a judge."""
     seconds_rollouts: float
     seconds_scoring: float
 
@@ -74,6 +78,7 @@ async def collect(
     limits: Limits,
     weights: Weights,
     seed: object,
+    judge: Judge | None = None,
 ) -> Batch:
     """Roll out and reward.
 
@@ -85,6 +90,7 @@ async def collect(
         limits: of each rollout.
         weights: of the reward.
         seed: of the batch.
+        judge: whose verdicts are one more term of the reward.
 
     Raises:
         UnderstudyError: the model itself can't be sampled from.
@@ -110,7 +116,11 @@ async def collect(
         if trace.stop is Stop.POLICY_ERROR:
             raise UnderstudyError(f"the model can't be sampled from: {trace.detail}")
     rewards = [score(trace, task, given.worlds[task.id], weights) for trace, task in zip(traces, tasks, strict=True)]
-    return Batch(tasks, traces, rewards, sampled - started, time.perf_counter() - sampled)
+    said = None
+    if judge:
+        said = await verdicts(judge, traces, rewards, seed)
+        rewards = judged(traces, rewards, said, weights)
+    return Batch(tasks, traces, rewards, said, sampled - started, time.perf_counter() - sampled)
 
 
 def trainer_fields(batch: Batch, end_id: int) -> dict[str, list[Any]]:
@@ -159,6 +169,7 @@ def batch_metrics(batch: Batch) -> dict[str, float]:
             f"reward_terms/{name}": sum(reward.terms[name] for reward in counted) / len(counted)
             for name in (counted[0].terms if counted else ())
         },
+        **(judge_metrics(batch.verdicts, matched) if batch.verdicts is not None else {}),
         "masked": 1 - len(counted) / size,
         "turns": len(turns) / size,
         "calls": len(calls) / size,

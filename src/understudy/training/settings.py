@@ -144,6 +144,9 @@ class GrpoConfig(TrainConfig):
     endpoint: ModelsSettings | None = None
     """The ToolActor's chat model, for ``simulator = "endpoint"``; unset for that of the run folder."""
 
+    judge: ModelsSettings | None = None
+    """A chat model that judges traces, as one more term of the reward (``weights.judge``); unset for none."""
+
     validation: int = Field(default=128, gt=0)
     """Held-out tasks that are measured, at most."""
 
@@ -209,7 +212,9 @@ class GrpoConfig(TrainConfig):
     """Batches between two validations, where there are validation tasks."""
 
     @model_validator(mode="after")
-    def _a_server_is_named(self) -> Self:
+    def _tables_match(self) -> Self:
         if (self.engine == "vllm-server") != (self.vllm is not None):
             raise ValueError('engine = "vllm-server" needs the table vllm, with url; no other engine has one')
+        if self.judge and not self.weights.judge:
+            raise ValueError("judge: what it says has no weight; set weights.judge")
         return self
