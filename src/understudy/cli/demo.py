@@ -95,11 +95,11 @@ class DemoConfig(Config):
     trace_questions: int = Field(default=2000, gt=0)
     """Training questions of which the teacher makes traces."""
 
-    trace_kinds: tuple[Kind, ...] = tuple(Kind)
+    trace_kinds: tuple[Kind, ...] = tuple(kind for kind in Kind if kind is not Kind.BRIDGE_COMPARISON)
     """Kinds of question that traces cover; GRPO and the test cover all."""
 
-    trace_hops: tuple[int, ...] = (2, 3)
-    """Numbers of look-ups that traces cover; GRPO and the test cover all."""
+    trace_hops: tuple[int, ...] = (2, 2, 3, 4)
+    """Numbers of look-ups that traces cover, by share; GRPO and the test have all alike."""
 
     train_questions: int = Field(default=480, gt=0)
     """Training questions for GRPO."""
@@ -111,16 +111,16 @@ class DemoConfig(Config):
     """Questions about the unseen universe."""
 
     mistakes: Mistakes = Mistakes(
-        wrong_tool=0.05, malformed=0.03, misspelt=0.03, premature=0.02, wrong_answer=0.02, broken_result=0.02,
-        wrong_fact=0.01,
+        look_around=0.6, wrong_tool=0.05, malformed=0.03, misspelt=0.03, premature=0.02, wrong_answer=0.02,
+        broken_result=0.02, wrong_fact=0.01,
     )  # fmt: skip
     """How often the scripted teacher errs in synthesis, so that the audit has work to do."""
 
     synthesis: SynthesisSettings = SynthesisSettings()
     """Limits and audit of synthesis (its seed is the demo's)."""
 
-    limits: Limits = Limits(max_turns=7, max_tokens=400)
-    """Of rollouts in training and evaluation."""
+    limits: Limits = Limits(max_turns=5, max_tokens=400)
+    """Of rollouts in training and evaluation: as many calls as the longest questions need, and no more."""
 
     sft: SftShape = SftShape()
     """Stage 1."""

@@ -33,12 +33,13 @@ def pretrain(
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps; without it, --minutes decides.")] = None,
     minutes: Annotated[float, typer.Option(help="Time to train for.")] = 10.0,
+    compile_: Annotated[bool, typer.Option("--compile", help="A fifth faster; needs a C++ compiler.")] = False,
 ) -> None:
     """Train the tiny base model from random weights."""
     from understudy.lab.base.pretrain import PretrainConfig, pretrain
 
     try:
         with needs_extra("train"):
-            pretrain(out, PretrainConfig(seed=seed, steps=steps, minutes=minutes))
+            pretrain(out, PretrainConfig(seed=seed, steps=steps, minutes=minutes, compile=compile_))
     except FileExistsError as error:
         raise InputError(str(error)) from None

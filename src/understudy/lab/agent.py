@@ -19,7 +19,7 @@ from understudy.schema import dumps
 from understudy.trace import Call, Turn, error_status
 
 UNKNOWN = "unknown"
-GOALS = {Op.VALUE: "", Op.SAME: "the same? ", Op.DIFFERENCE: "difference. ", Op.SUM: "sum. "}
+GOALS = {Op.SAME: "the same?", Op.DIFFERENCE: "difference", Op.SUM: "sum"}
 """What the values are wanted for; comparisons say which way, as the question does."""
 _NUMBER = re.compile(r"-?\d[\d,]*")
 
@@ -96,7 +96,7 @@ class _Agent:
         self._calculator = next((tool for tool in seen.tools if tool.calculates), None)
         self._passed: list[str] = []
         self._known = Known()
-        self._outline = "" if seen.made else _outline(plan)
+        self._is_first = not seen.made
         tools = {tool.name: tool for tool in seen.tools}
         for made in seen.made:
             self._known.learn(made, tools.get(made.name))
@@ -111,28 +111,44 @@ class _Agent:
                 return _Move("The tools have no record of it.", answer=self._guess())
             ends.append(end)
         if self._plan.op is Op.VALUE:
-            return self._conclude("Now I know.", ends[0])
+            return self._conclude(self._state(), ends[0])
         if self._plan.op is Op.SAME:
             answer = self._plan.conclude(ends)
-            return self._conclude("They are the same." if answer == "yes" else "They differ.", answer)
+            return self._conclude(f"{self._state()} {answer}", answer)
         return self._compute(ends)
+
+    def _state(self) -> str:
+        """Where the work stands: what is still to be looked up and of what, in the question's words, and what for.
+
+        Every thought says all of it, so that the next step follows from the last thought and the last result.
+        """
+        parts = []
+        for path in self._plan.paths:
+            here, left = path.start, list(path.words)
+            for relation in path.relations:
+                if (value := self._known.values.get((relation, here.casefold()))) is None:
+                    break
+                here = value
+                del left[0]
+            parts.append(f"{here}: {', '.join(left)}" if left else here)
+        return "; ".join([*parts, *_goal(self._plan)])
 
     def _walk(self, path: Path) -> str | _Move | None:
         """Follow a path through what is known: its end, the look-up that is missing, or None where there is none."""
         here = path.start
-        for relation, word in zip(path.relations, path.words, strict=True):
+        for relation in path.relations:
             value = self._known.values.get((relation, here.casefold()))
             if value is None:
-                return self._seek(relation, word, here)
+                return self._seek(relation, here)
             self._passed.append(value)
             here = value
         return here
 
-    def _seek(self, relation: str, word: str, here: str) -> _Move | None:
+    def _seek(self, relation: str, here: str) -> _Move | None:
         tool = next((tool for tool in self._lookups if tool.named[:1] == (relation,)), None)
         tool = tool or next((tool for tool in self._lookups if relation in (*tool.named, *tool.described)), None)
         if tool is not None and (relation, here.casefold()) not in self._known.values:
-            return self._err(_Move(f"{self._outline}Need: {word}", tool, here))
+            return self._err(_Move(self._state(), tool, here))
         for noun in relations()[relation].nouns if self._search is not None else ():
             if (query := f"{noun} of {here}") not in self._known.searched:
                 return _Move(f"I search for the {noun}.", self._search, query)
@@ -142,23 +158,16 @@ class _Agent:
         numbers = [found.group().replace(",", "") for end in ends if (found := _NUMBER.search(end))]
         if len(numbers) < len(ends):
             return _Move("These are no numbers.", answer=self._guess())
-        expression = f"{numbers[0]} {'+' if self._plan.op is Op.SUM else '-'} {numbers[1]}"
+        # What is asked for is taken from what it is compared with: a negative result always means the first.
+        first, second = reversed(numbers) if self._plan.op is Op.MORE else numbers
+        expression = f"{first} {'+' if self._plan.op is Op.SUM else '-'} {second}"
         if self._calculator is not None and expression not in self._known.computed:
-            return _Move(
-                "I compare them." if self._plan.offers_answers else "I compute it.", self._calculator, expression
-            )
+            return _Move(self._state(), self._calculator, expression)
         answer = self._plan.conclude(numbers)
         result = self._known.computed.get(expression)
         if result is None:
             return self._conclude("I work it out.", answer)
-        winner = (
-            ""
-            if not self._plan.offers_answers
-            else ": the first"
-            if answer == self._plan.paths[0].start
-            else ": the second"
-        )
-        return self._conclude(f"The result is {result}{winner}.", answer)
+        return self._conclude(f"{result}: {answer}" if self._plan.offers_answers else result, answer)
 
     def _conclude(self, thought: str, answer: str) -> _Move:
         if self._rng.random() < self._mistakes.wrong_answer:
@@ -185,6 +194,7 @@ class _Agent:
         """The move, or a mistake in its place."""
         rates, drawn = self._mistakes, self._rng.random()
         for rate, err in (
+            (rates.look_around if self._is_first else 0.0, self._look_around),
             (rates.wrong_tool, self._take_wrong_tool),
             (rates.malformed, self._malform),
             (rates.misspelt, self._misspell),
@@ -200,7 +210,16 @@ class _Agent:
         if not others:
             return move
         tool = self._rng.choice(others)
-        return replace(move, tool=tool, thought=f"{self._outline}Need: {relations()[tool.named[0]].nouns[0]}")
+        return replace(move, tool=tool)
+
+    def _look_around(self, move: _Move) -> _Move:
+        about = relations()[move.tool.named[0]].of if move.tool and move.tool.named else ()
+        others = [tool for tool in self._lookups for name in tool.named[:1]
+                  if name not in self._plan.relations and relations()[name].of == about]  # fmt: skip
+        if not others:
+            return move
+        tool = self._rng.choice(others)
+        return replace(move, tool=tool, thought=f"{move.thought}. Also {relations()[tool.named[0]].nouns[0]}")
 
     def _malform(self, move: _Move) -> _Move:
         return replace(move, flaw=self._rng.choice(list(Flaw)))
@@ -214,12 +233,11 @@ class _Agent:
         return replace(move, argument=f"{text[:at]}{text[at + 1]}{text[at]}{text[at + 2 :]}")
 
 
-def _outline(plan: Plan) -> str:
-    """What has to be looked up, in order, in the question's own words, and what for: the thought of the first turn."""
-    steps = "; ".join(f"{path.start}: {', '.join(path.words)}" for path in plan.paths)
+def _goal(plan: Plan) -> list[str]:
+    """What the values are wanted for, unless they are the answer."""
     if plan.op in (Op.LESS, Op.MORE):
-        return f"{steps}; {ORDERS[relations()[plan.relations[-1]].to][plan.op is Op.MORE]}? "
-    return f"{steps}; {GOALS[plan.op]}"
+        return [f"{ORDERS[relations()[plan.relations[-1]].to][plan.op is Op.MORE]}?"]
+    return [GOALS[plan.op]] if plan.op in GOALS else []
 
 
 def _call(move: _Move, tool: Offered, turn: int) -> Call:

@@ -50,7 +50,7 @@ def make_tasks(
         n: how many.
         seed: equal seeds give equal tasks; a longer list begins with the shorter one.
         kinds: which kinds to draw from, all by default.
-        hops: which numbers of look-ups to draw from, all by default.
+        hops: which numbers of look-ups to draw from, all by default; one that is named twice is drawn twice as often.
 
     Raises:
         InputError: no kind has the wanted number of look-ups, or the universe is too small for ``n`` questions.
@@ -58,7 +58,7 @@ def make_tasks(
     shapes = {
         kind: wanted
         for kind in (Kind if kinds is None else [kind for kind in Kind if kind in kinds])
-        if (wanted := [count for count in SHAPES[kind] if hops is None or count in hops])
+        if (wanted := [count for count in (hops or SHAPES[kind]) if count in SHAPES[kind]])
     }
     if not shapes:
         raise InputError(f"no lab task has kinds={kinds}, hops={hops}; possible: {SHAPES}")

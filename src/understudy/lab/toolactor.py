@@ -18,7 +18,7 @@ from understudy.schema import dumps
 from understudy.task import Fact
 from understudy.trace import Status
 
-OTHERS = 0.6
+OTHERS = 0.5
 """How often a list of records holds one about something else."""
 
 
@@ -76,12 +76,12 @@ def _result(
             rng.shuffle(records)
         return {group: records}
     holder = next((key for key in fields if relation_named(key) == relation), list(fields)[-1])
-    said: dict[str, Any] = {key: subject if key in NAMES or len(fields) < 3 else _aside(rng) for key in fields}
+    said: dict[str, Any] = {key: subject if key in NAMES or len(fields) < 3 else _code(rng) for key in fields}
     is_number = fields[holder].get("type") == "integer" and value.lstrip("-").isdigit()
     return {**said, holder: int(value) if is_number else value}
 
 
-def _aside(rng: random.Random) -> str:
+def _code(rng: random.Random) -> str:
     return f"{rng.choice(string.ascii_lowercase)}{rng.randrange(1000)}"
 
 

@@ -35,7 +35,7 @@ SHAPES = ("value", "record", "text", "entry", "list")
 """What a toolset's results look like: the value alone, with the subject, in a sentence, among other fields, or in a
 list that holds a record about something else too."""
 ASIDES = ("ref", "kind", "source", "score", "page", "checked", "region", "version")
-"""Fields of an entry that nobody asked for."""
+"""What an entry begins with, and nobody asked for."""
 LISTS = ("items", "matches", "rows", "entries", "found")
 """What a list of records is called."""
 USUAL = 0.7
@@ -59,8 +59,8 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
         chosen, kind, wanted = relations_to_offer(plan, rng), plan.kind, utilities_to_offer(plan)
     opening = rng.choice(VERBS) if rng.random() < 0.5 else _vendor(rng)
     style, shape = rng.choice(PATTERNS).replace("{verb}", opening), rng.choice(SHAPES)
-    asides, group = rng.sample(ASIDES, rng.randint(1, 2)), rng.choice(LISTS)
-    tools = [_contract(relation, style, (shape, asides, group), rng) for relation in chosen]
+    aside, group = rng.choice(ASIDES), rng.choice(LISTS)
+    tools = [_contract(relation, style, (shape, aside, group), rng) for relation in chosen]
     rng.shuffle(tools)
     return {"kind": kind.value, "utilities": [name for name in wanted if name in utilities], "tools": tools}
 
@@ -70,7 +70,7 @@ def _vendor(rng: random.Random) -> str:
     return "".join(rng.choice(CONSONANTS) + rng.choice(VOWELS) for _ in range(rng.randint(1, 3)))
 
 
-def _contract(relation: Relation, style: str, look: tuple[str, list[str], str], rng: random.Random) -> dict[str, Any]:
+def _contract(relation: Relation, style: str, look: tuple[str, str, str], rng: random.Random) -> dict[str, Any]:
     noun = relation.nouns[0] if rng.random() < USUAL else rng.choice(relation.nouns)
     kind = relation.of[0]
     parameter = rng.choice((kind, "title" if kind == "film" else "name"))
@@ -83,13 +83,13 @@ def _contract(relation: Relation, style: str, look: tuple[str, list[str], str], 
     }
 
 
-def _returns(key: str, relation: Relation, shape: str, asides: list[str], group: str) -> dict[str, Any]:
+def _returns(key: str, relation: Relation, shape: str, aside: str, group: str) -> dict[str, Any]:
     value = {"type": "integer" if relation.to in NUMERIC and shape in ("entry", "list") else "string"}
     record = {"name": _TEXT, key: value}
     if shape == "list":
         return _object({group: {"type": "array", "items": _object(record)}})
     if shape == "entry":
-        return _object({asides[0]: _TEXT, **record, **dict.fromkeys(asides[1:], _TEXT)})
+        return _object({aside: _TEXT, **record})
     return _object({"value": {key: value}, "record": record, "text": {"text": _TEXT}}[shape])
 
 

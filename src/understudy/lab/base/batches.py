@@ -1,8 +1,8 @@
 """Batches for pretraining: pages encoded to ids and weights, one page a row, cut or padded to one length.
 
-Two sources feed them. Drills are random ids: a stretch repeated from a random place, the barest copying and the only
-thing that fits into 16 tokens; or records looked up again. Pages are the corpus. Both are drawn from generators seeded
-by (seed, step), so a batch depends on nothing but its number.
+Two sources feed them. Drills are random ids (any but the reserved tags): a stretch repeated from a random place, the
+barest copying and the only thing that fits into 16 tokens; or records looked up again. Pages are the corpus. Both are
+drawn from generators seeded by (seed, step), so a batch depends on nothing but its number.
 """
 
 from collections.abc import Sequence
@@ -90,27 +90,13 @@ def draw(seed: int, step: int, rows: int, length: int, drills: float, ids: Seque
     return batch
 
 
-def collate(batch: list[Any], pad: int) -> tuple[Any, Any]:
-    """Return `(ids, sure)`: int64 and bool tensors of shape (rows, longest row), padded on the right."""
+def collate(batch: list[Any], pad: int, length: int) -> tuple[Any, Any]:
+    """Return `(ids, sure)`: int64 and bool tensors of shape (rows, `length`), padded on the right."""
     import torch
 
-    longest = max(len(row) for row, _ in batch)
-    ids = torch.full((len(batch), longest), pad)
-    sure = torch.zeros((len(batch), longest), dtype=torch.bool)
+    ids = torch.full((len(batch), length), pad)
+    sure = torch.zeros((len(batch), length), dtype=torch.bool)
     for i, (row, marks) in enumerate(batch):
         ids[i, : len(row)] = torch.tensor(row)
         sure[i, : len(row)] = torch.tensor(marks)
     return ids, sure
-
-
-def seen_ids(tokenizer: Any, seed: int = 0, count: int = 4000) -> list[int]:
-    """Return the ids that occur in a sample of the corpus, in order.
-
-    All others (the reserved tags, raw bytes, words only the tokenizer met) have their logits masked in pretraining:
-    otherwise all of them would be pushed the same way, and fine-tuning would have to pull them apart.
-    """
-    rng = Random(f"base-seen-{seed}")
-    found: set[int] = set()
-    for _ in range(count):
-        found.update(encode(make_page(rng, 900), tokenizer)[0])
-    return sorted(found)

@@ -20,10 +20,10 @@ has learned one thing: to copy. It stands where a pretrained model stands in a r
 * **Tokenizer:** byte-level BPE, {vocabulary:,} tokens, single digits; names split alike in prose and JSON. No chat
   template. Its tokens include everyday English words, also such as the lab asks about, as any tokenizer's do.
 * **Data:** synthetic pages drawn while training: records, prose, links and identifiers over pseudo-names; nothing from
-  any corpus, nothing from the lab: none of its tasks, relations, or names. Role and tool tags never occur. Tokens that
-  never occur have random embeddings.
+  any corpus, nothing from the lab: none of its tasks, relations, or names. Role and tool tags never occur. Words that
+  the lab asks about occur in drills alone, as ids among other random ids.
 * **Command:** `understudy lab pretrain --seed {seed} {budget}`
-* **Cost:** {steps} steps, {tokens:.1f} M tokens, {seconds:.0f} s on {threads} CPU threads.
+* **Cost:** {steps} steps, {tokens:.1f} M tokens, {seconds:.0f} s on {threads} CPU thread(s).
 
 ## Copy accuracy
 Exact greedy copies of names of 2 to 5 tokens never seen in training, by tokens between source and use.
@@ -50,7 +50,7 @@ def write_card(path: Path, record: dict[str, Any]) -> None:
         vocabulary=VOCAB_SIZE,
         **config["shape"],
         seed=config["seed"],
-        budget=f"--steps {cost['steps']}",
+        budget=f"--steps {cost['steps']}" + (" --compile" if config["compile"] else ""),
         steps=cost["steps"],
         tokens=cost["tokens"] / 1e6,
         seconds=cost["seconds"],

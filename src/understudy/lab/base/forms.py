@@ -9,7 +9,7 @@ from random import Random
 
 from understudy.lab.base import names
 from understudy.lab.base.page import Page, filler, quoted, sentence
-from understudy.lab.base.words import key_words
+from understudy.lab.base.words import key_words, word_groups
 
 Form = Callable[[Random, Page, int], None]
 
@@ -154,6 +154,14 @@ def relay(rng: Random, page: Page, room: int) -> None:
     while len(page) < start + room:
         k, v = key(rng), names.full_name(rng) if rng.random() < 0.7 else names.value(rng)
         page.sure(f'{{"from": {quoted(x)}, "')
+        if rng.random() < 0.3:  # said in passing: which of the names is new?
+            first, second = rng.choice(((x, v), (v, x)))
+            verb, noun = (rng.choice(word_groups()[group]) for group in ("verb", "noun"))
+            page.say(f'{k}": "' + rng.choice((f"{first} {verb} {second}.", f"{first} {verb} the {noun} of {second}.")))
+            page.sure('"}')
+            page.say(gap(rng))
+            x = v
+            continue
         extra = f', "{key(rng)}": {literal(rng, names.value(rng))}' if rng.random() < 0.4 else ""
         page.say(f'{k}": {quoted(v)}{extra}}}')
         page.fill(rng.choice((" The {k} of {x} ~is {v}.", "\n~The {k} is {v}.", " ~{x} has {k} {v}.")), k=k, x=x, v=v)
@@ -222,7 +230,7 @@ def echo(rng: Random, page: Page, room: int) -> None:
 
 
 FORMS: tuple[tuple[Form, float], ...] = (
-    (lookup, 0.32), (restate, 0.06), (chain, 0.12), (unroll, 0.12), (relay, 0.06), (sign, 0.05), (match, 0.22),
+    (lookup, 0.32), (restate, 0.06), (chain, 0.12), (unroll, 0.12), (relay, 0.1), (sign, 0.05), (match, 0.18),
     (echo, 0.05),
 )  # fmt: skip
 """Forms and their shares; `lookup` and `match` are the hardest and the most useful, so they have the most."""

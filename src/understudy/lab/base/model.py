@@ -20,12 +20,12 @@ CONTEXT = 1024
 class Shape:
     """Sizes of the network; head size is always 32."""
 
-    width: int = 128
+    width: int = 160
     """Residual stream."""
     layers: int = 5
     heads: int = 4
     kv_heads: int = 2
-    inner: int = 320
+    inner: int = 256
     """Hidden units of each MLP."""
 
 
@@ -39,7 +39,7 @@ def build_model(shape: Shape, seed: int) -> Any:
         vocab_size=VOCAB_SIZE, hidden_size=shape.width, num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads, num_key_value_heads=shape.kv_heads, head_dim=32,
         intermediate_size=shape.inner, max_position_embeddings=CONTEXT, tie_word_embeddings=True,
-        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0}, initializer_range=0.02,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6}, initializer_range=0.02,
         pad_token_id=RESERVED.index(PAD), bos_token_id=None, eos_token_id=RESERVED.index(END), use_cache=True,
     )  # fmt: skip
     return Qwen3ForCausalLM(config)

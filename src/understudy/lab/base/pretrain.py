@@ -18,13 +18,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from understudy.lab.base.batches import collate, draw, seen_ids
+from understudy.lab.base.batches import collate, draw
 from understudy.lab.base.card import write_card
 from understudy.lab.base.checkpoint import load_checkpoint, save_checkpoint
 from understudy.lab.base.model import Shape, build_model, weights_dir
 from understudy.lab.base.probe import copy_accuracy
 from understudy.lab.base.schedule import LADDER, Climb, rate
-from understudy.lab.base.tokenizer import build_tokenizer, load_tokenizer
+from understudy.lab.base.tokenizer import RESERVED, build_tokenizer, load_tokenizer
 
 SAVE_EVERY = 200
 
@@ -46,7 +46,9 @@ class PretrainConfig:
     """Learning rate of embeddings and norms."""
     plain_weight: float = 0.1
     """Weight of the loss on tokens that nothing predicts; predictable ones weigh 1."""
-    threads: int = 2
+    threads: int = 1
+    compile: bool = False
+    """Fuse the blocks' small operations (``torch.compile``): a fifth faster, but needs a C++ compiler."""
     shape: Shape = field(default_factory=Shape)
     new_tokenizer: bool = False
     """Train the tokenizer again instead of keeping the shipped one; every model on the old one is then void."""
@@ -86,8 +88,8 @@ def losses(model: Any, ids: Any, sure: Any, pad: int, step: int) -> tuple[Any, A
     return (each * copied).sum() / copied.sum().clamp(min=1), (each * ~copied).sum() / (~copied).sum().clamp(min=1)
 
 
-def settle_unseen(model: Any, seen: list[int], unseen: Any, seed: int) -> None:
-    """Redraw the rows of tokens that were never met: mean and spread of the met ones, each its own direction.
+def settle_reserved(model: Any, seed: int) -> None:
+    """Redraw the rows of the reserved tags, which are never met: mean and spread as of all others.
 
     At their first, smaller scale they would stand out: a row near zero gets logit 0 wherever all others are negative.
     """
@@ -96,9 +98,9 @@ def settle_unseen(model: Any, seen: list[int], unseen: Any, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         table = model.get_input_embeddings().weight
-        known = table[seen]
-        noise = torch.randn(len(unseen), table.shape[1], generator=generator)
-        table[unseen] = known.mean(0) + noise * known.std(0)
+        known = table[len(RESERVED) :]
+        noise = torch.randn(len(RESERVED), table.shape[1], generator=generator)
+        table[: len(RESERVED)] = known.mean(0) + noise * known.std(0)
 
 
 def train(model: Any, tokenizer: Any, config: PretrainConfig, checkpoint: Path) -> dict[str, float]:
@@ -109,8 +111,10 @@ def train(model: Any, tokenizer: Any, config: PretrainConfig, checkpoint: Path) 
     import torch
 
     torch.set_num_threads(config.threads)
-    seen = seen_ids(tokenizer)
-    unseen = torch.tensor(sorted(set(range(len(tokenizer))) - set(seen)))
+    if config.compile:
+        torch._dynamo.config.recompile_limit = 2 * len(LADDER)  # one graph for each length
+        model.model.compile(dynamic=False)
+    ids_drilled = range(len(RESERVED), len(tokenizer))
     optims = optimizers(model, config)
     climb, smooth, consumed, step, before = Climb(), 0.0, 0, 0, 0.0
     if (state := load_checkpoint(checkpoint, model, optims, asdict(config))) is not None:
@@ -125,8 +129,8 @@ def train(model: Any, tokenizer: Any, config: PretrainConfig, checkpoint: Path) 
             break
         length = climb.length(Random(f"base-length-{config.seed}-{step}"))
         drills = LADDER[climb.rung].drills
-        batch = draw(config.seed, step, max(1, config.tokens // length), length, drills, seen, tokenizer)
-        ids, sure = collate(batch, tokenizer.pad_token_id)
+        batch = draw(config.seed, step, max(1, config.tokens // length), length, drills, ids_drilled, tokenizer)
+        ids, sure = collate(batch, tokenizer.pad_token_id, length)
         copied, plain = losses(model, ids, sure, tokenizer.pad_token_id, step)
         for optim in optims:
             optim.zero_grad()
@@ -149,7 +153,7 @@ def train(model: Any, tokenizer: Any, config: PretrainConfig, checkpoint: Path) 
         if step % SAVE_EVERY == 0:
             state = {"climb": asdict(climb), "smooth": smooth, "consumed": consumed, "step": step, "elapsed": elapsed}
             save_checkpoint(checkpoint, model, optims, asdict(config), state)
-    settle_unseen(model, seen, unseen, config.seed)
+    settle_reserved(model, config.seed)
     return {"steps": step, "tokens": consumed, "seconds": round(elapsed, 1), "loss": round(smooth, 4)}
 
 
