@@ -22,7 +22,7 @@ from understudy.cli.train import (
     tell,
     training,
 )  # fmt: skip
-from understudy.errors import InputError, needs_extra
+from understudy.errors import InputError, ThresholdError, needs_extra
 from understudy.jsonl import read_json
 from understudy.lab.teacher import ScriptedModel
 from understudy.llm.ledger import REQUESTS
@@ -72,7 +72,7 @@ def command(
             "learning rate": f"{given.lr:g}, {given.optimizer}, {given.schedule}",
         })  # fmt: skip
         return
-    free = ("simulator", "vllm", *free_keys("endpoint"))
+    free = ("simulator", "vllm", "watch", *free_keys("endpoint"))
     with training(given, out, resume, free, reward="reward", em="em", validation="validation/em") as show:
         open_things = AsyncExitStack()
         result = grpo(
@@ -86,6 +86,10 @@ def command(
             open_things,
         )
     finish(given, "grpo", given.tasks, result, out)
+    if result.stopped and is_main():  # another process that failed would have the launcher end this one
+        raise ThresholdError(
+            f"{out}: ended after batch {result.steps}, {result.stopped}; model/ is of batch {result.best_step}"
+        )
 
 
 def split(tasks: Sequence[Task], config: GrpoConfig) -> tuple[list[Task], list[Task]]:
