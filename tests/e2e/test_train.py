@@ -98,6 +98,23 @@ def test_grpo_simulates_on_an_endpoint(trained, synth, tmp_path):
     assert first["judge/failed"] == first["judge/asked"]
 
 
+def test_a_collapsed_grpo_says_why_and_keeps_the_best_weights(trained, synth, tmp_path):
+    """An absurd learning rate; what was begun can go on with a watch that only warns."""
+    overrides = changed(f"model={trained / 'model'}", f"tasks={synth}", *SMALL, "validate_every=9", "steps=9", "lr=9")
+    out = tmp_path / "out"
+    done = run(*GRPO, "--out", out, *overrides, "--set", "watch.patience=2")
+    assert done.returncode == 3, done.stderr
+    found, error = result(out), done.stderr.splitlines()[-1]
+    assert error.startswith("error: ")
+    assert f"ended after batch {found['steps']}, {found['stopped']}; model/ is of batch 0" in error
+    assert (found["steps"] < 9, found["best_step"]) == (True, 0)
+    assert lines(out)[-1]["watch/strikes"] == 2
+    assert f"| stopped | {found['stopped']} |" in (out / "model" / "README.md").read_text()
+    on = run(*GRPO, "--out", out, *overrides, "--set", "watch.patience=0", "--resume")
+    assert on.returncode == 0, on.stderr
+    assert (result(out)["steps"], result(out)["stopped"]) == (9, None)
+
+
 def test_bad_input_is_one_line(synth, tmp_path):
     assert "--config FILE is missing" in one_line(run("sft"))
     assert "traces is missing" in one_line(run("sft", "--set", "model=lab"))

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 import tiny
+from guessing import FIND, train_start
+from understudy.task import Task
 from understudy.training.render import Renderer, template_text
+from understudy.training.rollouts import TaskSet
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,3 +30,15 @@ def renderer(tokenizer):
 @pytest.fixture
 def model(tokenizer):
     return tiny.build_model(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def start(tokenizer, tmp_path_factory):
+    """A model that knows the grammar and guesses letters."""
+    return train_start(tokenizer, tmp_path_factory.mktemp("start"))
+
+
+@pytest.fixture(scope="session")
+def given():
+    tasks = [Task(id=f"t{index}", question="Which?", answers=("a",)) for index in range(12)]
+    return TaskSet.of(tasks, {task.id: (FIND,) for task in tasks})

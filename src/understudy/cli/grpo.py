@@ -23,7 +23,7 @@ from understudy.cli.train import (
     tell,
     training,
 )  # fmt: skip
-from understudy.errors import InputError, needs_extra
+from understudy.errors import InputError, ThresholdError, needs_extra
 from understudy.jsonl import read_json
 from understudy.lab.teacher import ScriptedModel
 from understudy.llm.ledger import REQUESTS
@@ -76,7 +76,7 @@ def command(
             "learning rate": f"{given.lr:g}, {given.optimizer}, {given.schedule}",
         })  # fmt: skip
         return
-    free = ("simulator", "vllm", *free_keys("endpoint"), *free_keys("judge"))
+    free = ("simulator", "vllm", "watch", *free_keys("endpoint"), *free_keys("judge"))
     with training(given, out, resume, free, reward="reward", em="em", validation="validation/em") as show:
         open_things = AsyncExitStack()
         result = grpo(
@@ -91,6 +91,10 @@ def command(
             Judge(open_model(given.judge, Role.JUDGE, out / VERDICTS, open_things)) if given.judge else None,
         )
     finish(given, "grpo", given.tasks, result, out)
+    if result.stopped and is_main():  # another process that failed would have the launcher end this one
+        raise ThresholdError(
+            f"{out}: ended after batch {result.steps}, {result.stopped}; model/ is of batch {result.best_step}"
+        )
 
 
 def split(tasks: Sequence[Task], config: GrpoConfig) -> tuple[list[Task], list[Task]]:

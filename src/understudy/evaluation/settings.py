@@ -20,6 +20,7 @@ from understudy.llm.models import ModelsSettings, free_keys
 from understudy.rollout import Limits
 from understudy.scoring import Rule
 from understudy.search.retriever import DEFAULT_K
+from understudy.tools.faults import FaultRates
 from understudy.world import FactsFrom
 
 
@@ -174,6 +175,9 @@ class ToolSettings(Config):
 
     search: SearchSettings | None = None
     """The search, for ``live``."""
+
+    faults: FaultRates | None = None
+    """Faults and noise that are put into whoever answers; unset for none."""
 
     prepared: Path | None = None
     """Folder of an earlier evaluation or synthesis whose toolsets and worlds are taken instead of making new ones."""

@@ -25,6 +25,7 @@ from understudy.search.tools import SEARCH, SearchTools
 from understudy.seed import derive_seed
 from understudy.task import Task
 from understudy.teachers import evidence
+from understudy.tools.faults import FaultyTools
 from understudy.tools.simulated import SimulatedTools
 from understudy.tools.toolbox import Toolbox
 from understudy.world import FactsFrom, World
@@ -42,7 +43,7 @@ class Toolkit:
     """
 
     def __init__(self, settings: ToolSettings, seed: int, source: ToolSource, models: Models | None = None) -> None:
-        self.source = source
+        self.source = FaultyTools(source, settings.faults, seed) if settings.faults else source
         self.simulator: ChatModel | None = models[Role.TOOLACTOR] if models else None
         self.ledger = models.ledger if models else None
         self._settings, self._seed = settings, seed

@@ -17,15 +17,13 @@ from random import Random
 from typing import Any
 
 from datasets import Dataset
-from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig as TrlGrpoConfig
 
 from understudy.agents.autoagent import Form
 from understudy.agents.judge import Judge
 from understudy.errors import InputError
-from understudy.evaluation.runner import evaluate
-from understudy.jsonl import read_json, write_json
+from understudy.jsonl import read_json
 from understudy.metric import Metric
 from understudy.noun import Noun
 from understudy.protocols import ToolSource
@@ -33,7 +31,7 @@ from understudy.seed import derive_seed
 from understudy.training.engines import engine_of, vllm_arguments, vllm_started
 from understudy.training.grpo_trainer import RolloutTrainer, given_reward
 from understudy.training.head import score_labelled_only
-from understudy.training.models import adapters, load_model, make_renderer, merge, save_model
+from understudy.training.models import adapters, load_model, make_renderer, merge
 from understudy.training.optimizers import build_optimizer
 from understudy.training.policy import ModelPolicy
 from understudy.training.progress import MetricsLog, OnProgress
@@ -41,6 +39,7 @@ from understudy.training.rollouts import TaskSet
 from understudy.training.run import (
     METRICS,
     MODEL,
+    STATE,
     arguments,
     last_checkpoint,
     save_weights,
@@ -49,8 +48,8 @@ from understudy.training.run import (
     without_mask,
 )
 from understudy.training.settings import GrpoConfig as GrpoConfig
-
-BEST = "best"
+from understudy.training.validation import BEST, Validator
+from understudy.training.watch import Watch
 
 
 class GrpoResult(Noun):
@@ -60,7 +59,9 @@ class GrpoResult(Noun):
         model: folder of the chosen model.
         form: how tools are offered and turns written: ``native`` by the chat template, or ``react`` as plain text.
         steps: batches of rollouts.
-        best_step: the batch after which the chosen weights were measured; ``steps`` without validation.
+        best_step: the batch after which the chosen weights were measured; ``steps`` without validation, or the batch of
+            the checkpoint that was gone back to.
+        stopped: what the watch ended training for; None where it went on to its end.
         validation: exact match of the chosen weights on the validation tasks (greedy); None without.
         reward_first: mean reward over the first tenth of the batches.
         reward_last: mean reward over the last tenth.
@@ -71,6 +72,7 @@ class GrpoResult(Noun):
     form: Form
     steps: int
     best_step: int
+    stopped: str | None
     validation: Metric | None
     reward_first: float
     reward_last: float
@@ -116,11 +118,13 @@ def grpo(
     open_things = open_things or AsyncExitStack()
     engine = engine_of(config, trainer, renderer.end_id, open_things)
     policy = ModelPolicy(engine, renderer, config.temperature, config.max_turn_tokens, config.model, config.max_context)
-    trainer.connect(policy, given, tools, config.limits, config.weights, config.seed, config.shuffle_rewards, judge)
+    trainer.connect(policy, given, tools, config, judge)
     validator = None
     if validation is not None:
-        validator = _Validator(trainer, policy, validation, tools, config, out / BEST)
+        validator = Validator(trainer, policy, validation, tools, config, out / BEST)
         trainer.add_callback(validator)
+    watch = Watch(config.watch, trainer.window)
+    trainer.add_callback(watch)
     checkpoint = last_checkpoint(out) if resume else None
     with trainer.runner:
         try:
@@ -128,7 +132,12 @@ def grpo(
         finally:
             trainer.runner.run(open_things.aclose())
     best, folder = read_json(out / BEST / "best.json") if validator else None, weights_folder(config, out)
+    steps = trainer.rolled
+    best_step = best["step"] if best else steps
     if not best:
+        if watch.stopped and (good := last_checkpoint(out, watch.good * trainer.window)):
+            trainer._load_from_checkpoint(str(good))
+            best_step = read_json(good / STATE)["global_step"] // trainer.window
         save_weights(trainer, renderer, folder)
     if trainer.is_world_process_zero():
         if best:
@@ -140,8 +149,9 @@ def grpo(
     return GrpoResult(
         model=str(out / MODEL),
         form=renderer.form,
-        steps=config.steps,
-        best_step=best["step"] if best else config.steps,
+        steps=steps,
+        best_step=best_step,
+        stopped=watch.stopped,
         validation=Metric(**best["em"]) if best else None,
         reward_first=sum(rewards[:tenth]) / max(1, len(rewards[:tenth])),
         reward_last=sum(rewards[-tenth:]) / max(1, len(rewards[-tenth:])),
@@ -225,46 +235,3 @@ def _trainer(config: GrpoConfig, out: Path, model: Any, tokenizer: Any, given: T
         without_mask(one)
         score_labelled_only(one, config.temperature)
     return trainer
-
-
-class _Validator(TrainerCallback):  # type: ignore[misc]
-    """Measures exact match on validation tasks now and then, and keeps the best weights, the first ones included."""
-
-    def __init__(
-        self, trainer: RolloutTrainer, policy: ModelPolicy, given: TaskSet, tools: ToolSource, config: GrpoConfig,
-        folder: Path,
-    ) -> None:  # fmt: skip
-        self._trainer, self._given, self._tools, self._config, self._folder = trainer, given, tools, config, folder
-        self._policy = ModelPolicy(
-            policy.engine, policy.renderer, 0.0, config.max_turn_tokens, config.model, config.max_context
-        )
-        self._best = -1.0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Measure the start, or remember what was measured before."""
-        record = self._folder / "best.json"
-        if state.global_step and record.exists():
-            self._best = read_json(record)["em"]["value"]
-        else:
-            self._measure(0)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Measure after every so many batches, and after the last."""
-        step, rest = divmod(state.global_step, self._trainer.window)
-        if rest == 0 and (step % self._config.validate_every == 0 or step == self._config.steps):
-            self._measure(step)
-
-    def _measure(self, step: int) -> None:
-        self._trainer.refresh_sampler()
-        result = self._trainer.runner.run(
-            evaluate(
-                list(self._given.tasks.values()), self._given.toolsets, self._given.worlds, self._policy, self._tools,
-                self._config.limits, self._config.seed, concurrency=self._config.prompts * self._config.generations,
-                keep_traces=False,
-            )
-        )  # fmt: skip
-        self._trainer._metrics["train"]["validation/em"].append(result.em.value)
-        if result.em.value > self._best and self._trainer.is_world_process_zero():
-            self._best = result.em.value
-            save_model(self._trainer.accelerator.unwrap_model(self._trainer.model), self._policy.renderer, self._folder)
-            write_json(self._folder / "best.json", {"step": step, "em": result.em.model_dump()})

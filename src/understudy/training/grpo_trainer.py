@@ -19,10 +19,11 @@ from trl import GRPOTrainer
 
 from understudy.agents.judge import Judge
 from understudy.protocols import ToolSource
-from understudy.reward.composite import Weights
-from understudy.rollout import Limits
+from understudy.tools.faults import FaultRates, FaultyTools, InjectedFault
 from understudy.training.policy import ModelPolicy
+from understudy.training.refill import refill, spares
 from understudy.training.rollouts import Batch, TaskSet, batch_metrics, collect, shuffled, trainer_fields
+from understudy.training.settings import GrpoConfig
 
 _TOGETHER = 4096
 """Tokens computed together on a CPU, where larger batches gain nothing."""
@@ -40,15 +41,16 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
     """See the module. ``connect`` must be called before training."""
 
     def connect(
-        self, policy: ModelPolicy, given: TaskSet, tools: ToolSource, limits: Limits, weights: Weights, seed: int,
-        shuffle: bool = False, judge: Judge | None = None,
-    ) -> None:  # fmt: skip
-        """Say what to roll out on, who judges, and whether the rewards of a group are shuffled."""
-        self._policy, self._given, self._tools, self._limits = policy, given, tools, limits
-        self._weights, self._rollout_seed, self._shuffle, self._judge = weights, seed, shuffle, judge
+        self, policy: ModelPolicy, given: TaskSet, tools: ToolSource, config: GrpoConfig, judge: Judge | None = None
+    ) -> None:
+        """Say what to roll out on, how, and who judges."""
+        self._policy, self._given, self._config, self._judge = policy, given, config, judge
+        self._faulty = FaultyTools(tools, FaultRates(), config.seed) if config.faults else None
+        self._tools = self._faulty or tools
         # One loop for the whole run: clients of remote simulators keep their connections.
         self.runner = asyncio.Runner()
         self.batch: Batch | None = None
+        self._measured: dict[str, float] = {}
         self._sampled: torch.Tensor | None = None
         self._learnt: torch.Tensor | None = None  # which tokens of a minibatch are scored: all but observations
         self._fresh = False
@@ -59,6 +61,12 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         """Optimiser steps between two batches of rollouts."""
         steps: int = self.args.steps_per_generation * self.num_iterations // self.args.gradient_accumulation_steps
         return steps
+
+    @property
+    def rolled(self) -> int:
+        """Batches of rollouts that are trained on; while one is being rolled out, its number from 0."""
+        batches: int = self.state.global_step // self.window
+        return batches
 
     def refresh_sampler(self) -> None:
         """Give a vLLM that samples for us today's weights. Every process calls it, while no rollout is open."""
@@ -73,8 +81,7 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         self._rows = inputs
         self.refresh_sampler()
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        assert self.batch is not None  # noqa: S101 (rollout_func has just set it)
-        for name, value in batch_metrics(self.batch).items():
+        for name, value in self._measured.items():
             self._metrics["train"][name].append(value)
         if self.state.global_step:
             self._metrics["train"]["seconds/update"].append(spent)
@@ -84,21 +91,47 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
     @staticmethod
     def roll_out(prompts: Sequence[str], trainer: RolloutTrainer) -> dict[str, list[Any]]:
         """TRL's ``rollout_func``. Rows arrive repeated, the rollouts of a group side by side."""
-        first = trainer.accelerator.process_index * len(prompts)
-        names = [(row["task_id"], (first + at) % trainer.num_generations) for at, row in enumerate(trainer._rows)]
-        seed = f"{trainer._rollout_seed}/{trainer.state.global_step // trainer.window}"
-        trainer.batch = trainer.runner.run(
-            collect(
-                names, trainer._given, trainer._policy, trainer._tools, trainer._limits, trainer._weights, seed,
-                trainer._judge,
-            )
-        )  # fmt: skip
+        first, config = trainer.accelerator.process_index * len(prompts), trainer._config
+        names = [(row["task_id"], (first + at) % config.generations) for at, row in enumerate(trainer._rows)]
+        seed = f"{config.seed}/{trainer.rolled}"
+        if trainer._faulty and config.faults:
+            trainer._faulty.rates = config.faults.at(trainer.rolled / max(1, config.steps - 1))
+            trainer._faulty.hits.clear()
+        trainer.batch = trainer.runner.run(trainer._collect(names, seed))
         fields = trainer_fields(trainer.batch, trainer._policy.renderer.end_id)
-        if trainer._shuffle:
-            fields["reward"] = shuffled(fields["reward"], trainer.num_generations, seed)
+        if config.shuffle_rewards:
+            fields["reward"] = shuffled(fields["reward"], config.generations, seed)
         longest = max(map(len, fields["logprobs"]))
         trainer._sampled = torch.tensor([row + [0.0] * (longest - len(row)) for row in fields["logprobs"]])
         return fields
+
+    async def _collect(self, names: Sequence[tuple[str, int]], seed: str) -> Batch:
+        """A batch of rollouts, refilled if asked. Metrics are of the batch as drawn: only that one is no selection."""
+
+        async def roll(names: Sequence[tuple[str, int]]) -> Batch:
+            return await collect(
+                names, self._given, self._policy, self._tools, self._config.limits, self._config.weights, seed,
+                self._judge,
+            )  # fmt: skip
+
+        drawn = batch = await roll(names)
+        self._measured = batch_metrics(drawn)
+        if self._config.refill:
+            places = [place for _, place in names]
+            done = await refill(drawn, places, self._config.generations, self._others(seed), self._config.refill, roll)
+            batch = done.batch
+            self._measured |= done.metrics()
+        if self._faulty:
+            hits = self._faulty.hits
+            self._measured |= {f"faults/{kind}": hits[kind] / max(1, hits["calls"]) for kind in InjectedFault}
+        return batch
+
+    def _others(self, seed: str) -> list[str]:
+        """Tasks that this process may take beside those of the batch; no other process takes them."""
+        config, first = self._config, self.rolled * self._config.prompts
+        taken = self.train_dataset[first : first + config.prompts]["task_id"]
+        found = spares(self._given.tasks, taken, seed, config.refill * config.prompts)
+        return found[self.accelerator.process_index :: self.accelerator.num_processes]
 
     def _get_per_token_logps_and_entropies(
         self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int, *_: Any,
@@ -145,10 +178,13 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         self._learnt = inputs["completion_mask"] * inputs["tool_mask"]
         loss: torch.Tensor = super()._compute_loss(model, inputs)
         self._learnt = None
+        mask = inputs["completion_mask"] * inputs["tool_mask"]
+        moved = (self._last - inputs["sampling_per_token_logps"]) * mask
+        # How far the policy is from the one that sampled: e^x - 1 - x is never negative, and the divergence on average.
+        self._metrics["train"]["sampling/kl"].append(float((moved.expm1() - moved).sum() / mask.sum().clamp(min=1)))
         if self._fresh:
             # The first minibatch is still on policy: here sampler and trainer must agree.
-            mask = inputs["completion_mask"] * inputs["tool_mask"]
-            apart = ((self._last - inputs["sampling_per_token_logps"]).abs() * mask).sum() / mask.sum().clamp(min=1)
+            apart = moved.abs().sum() / mask.sum().clamp(min=1)
             self._metrics["train"]["sampling/logprob_difference"].append(float(apart))
             self._fresh = False
         return loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from understudy.training.render import Renderer
 from understudy.training.settings import TrainConfig
 
 ADAPTER, CHECKPOINTS, METRICS, MODEL = "adapter", "checkpoints", "metrics.jsonl", "model"
-_STATE = "trainer_state.json"
+STATE = "trainer_state.json"
 _UNWRITTEN = re.compile("os error|inline_container|PytorchStreamWriter")
 
 
@@ -98,11 +99,11 @@ def writing(out: Path) -> Iterator[None]:
         raise disk_error(out, OSError(f"a checkpoint is not complete: {str(error).splitlines()[0]}")) from None
 
 
-def last_checkpoint(out: Path) -> Path | None:
-    """The newest complete checkpoint of a run; one that was being written when the run died is passed over."""
+def last_checkpoint(out: Path, step: float = math.inf) -> Path | None:
+    """The newest complete checkpoint of a run that is not after ``step``; one that a kill left torn is passed over."""
     found = [path for path in (out / CHECKPOINTS).glob("checkpoint-*") if path.name.partition("-")[2].isdigit()]
     for path in sorted(found, key=lambda path: int(path.name.partition("-")[2]), reverse=True):
-        if _is_complete(path):
+        if int(path.name.partition("-")[2]) <= step and _is_complete(path):
             return path
     return None
 
@@ -112,7 +113,7 @@ def train_logged(trainer: Any, log: MetricsLog, checkpoint: Path | None) -> None
     trainer.add_callback(log)
     try:
         if checkpoint:
-            trainer.resume_counts(read_json(checkpoint / _STATE)["log_history"])
+            trainer.resume_counts(read_json(checkpoint / STATE)["log_history"])
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         log.close()
@@ -134,7 +135,7 @@ def weights_folder(config: TrainConfig, out: Path) -> Path:
 def _is_complete(path: Path) -> bool:
     """Whether a checkpoint can be read. The trainer's state is written last."""
     try:
-        read_json(path / _STATE)
+        read_json(path / STATE)
         for file in path.glob("*.safetensors"):
             with safe_open(file, framework="pt") as weights:
                 weights.keys()

@@ -14,6 +14,7 @@ from understudy.llm.retry import Patience
 from understudy.reward.composite import Weights
 from understudy.rollout import Limits
 from understudy.seed import derive_seed
+from understudy.tools.faults import FaultSettings
 
 
 class LoraSettings(Config):
@@ -132,6 +133,38 @@ class VllmSettings(Patience):
     """The model's name there; empty for the one that training starts from."""
 
 
+class WatchSettings(Config):
+    """What a batch of rollouts may not exceed. One that does is a warning; several in a row end the run.
+
+    A start is that of the first batch.
+    """
+
+    patience: int = Field(default=5, ge=0)
+    """Batches in a row that exceed a threshold, whichever, after which training ends. 0 only warns."""
+
+    entropy: float = Field(default=0.001, ge=0)
+    """Entropy of the policy, in nats per token, below which it has stopped exploring; unless its answers are right."""
+
+    growth: float = Field(default=4.0, gt=1)
+    """Times its start to which entropy, or sampled tokens per rollout, may rise."""
+
+    kl: float = Field(default=1.0, gt=0)
+    """Divergence in nats per token: from the model that training started from (``kl``) if ``beta`` is above 0, else
+    from the policy that sampled the batch (``sampling/kl``)."""
+
+    clipped: float = Field(default=0.3, gt=0, le=1)
+    """Share of tokens whose ratio is clipped."""
+
+    flat: float = Field(default=0.95, ge=0, le=1)
+    """Share of groups whose rewards are all equal; unless the answers are right."""
+
+    broken: float = Field(default=0.3, gt=0, le=1)
+    """Rise, over its start, of the share of turns that are malformed, or of calls that are invalid."""
+
+    fall: float = Field(default=0.5, gt=0, le=1)
+    """Share of its best by which the reward, a mean of five batches, may fall."""
+
+
 class GrpoConfig(TrainConfig):
     """Settings of GRPO; the defaults are the design's for a 7B model."""
 
@@ -158,6 +191,10 @@ class GrpoConfig(TrainConfig):
 
     generations: int = Field(default=5, gt=1)
     """Rollouts per task: the group whose mean is the baseline."""
+
+    refill: int = Field(default=0, ge=0)
+    """Rounds, at most, in which groups whose rewards are all equal are replaced by other tasks before the update
+    (dynamic sampling); 0 never. A round costs the rollouts of the groups that it replaces."""
 
     minibatches: int = Field(default=1, gt=0)
     """Optimiser steps that a batch of rollouts is split into."""
@@ -200,6 +237,12 @@ class GrpoConfig(TrainConfig):
 
     shuffle_rewards: bool = False
     """Deal the rewards of each group out among its rollouts at random: a control, from which nothing can be learnt."""
+
+    watch: WatchSettings = WatchSettings()
+    """When a run is warned about, and when it is ended."""
+
+    faults: FaultSettings | None = None
+    """Faults and noise that are put into the tools; unset for none."""
 
     engine: Literal["auto", "static", "generate", "trl", "vllm-server"] = "auto"
     """Who samples: ``static`` (small models on a CPU), ``generate`` (any), or whichever fits; ``trl``: what TRL samples
