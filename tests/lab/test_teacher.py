@@ -134,21 +134,6 @@ async def test_it_errs_as_often_as_told_and_recovers(live: LiveTools, tasks: lis
     assert (Status.TOOL_ERROR in statuses) == (kind in ("misspelt", "wrong_tool"))
 
 
-async def test_it_looks_around_at_most_once_and_before_anything_else(live: LiveTools, tasks: list[Task]) -> None:
-    some = tasks[:200]
-    traces = [await live_trace(live, task, ScriptedModel(0, Mistakes(look_around=1.0))) for task in some]
-    spent = [
-        len(trace.calls()) - ("calculator" in called(trace)) - (task.hops or 0)
-        for task, trace in zip(some, traces, strict=True)
-    ]
-    assert set(spent) == {0, 1}
-    for trace, extra in zip(traces, spent, strict=True):
-        thoughts = [step.turn.thought for step in trace.steps if not isinstance(step.turn, ParseFault)]
-        assert [number for number, thought in enumerate(thoughts) if ". Also " in thought] == [0] * extra
-    assert statistics.mean(spent) > 0.4  # where a spare tool is about the same kind of thing
-    assert share_right(some, traces) >= 0.99
-
-
 def called(trace: Trace) -> set[str]:
     return {call.name for call, _ in trace.calls()}
 

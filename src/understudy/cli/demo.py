@@ -61,7 +61,7 @@ class GrpoShape(Config):
     lr: float = Field(default=5e-4, gt=0)
     """Learning rate."""
 
-    steps: int = Field(default=12, gt=0)
+    steps: int = Field(default=10, gt=0)
     """Batches of rollouts."""
 
     prompts: int = Field(default=16, gt=0)
@@ -92,7 +92,7 @@ class DemoConfig(Config):
     entities: int = Field(default=2100, ge=200)
     """Size of each universe."""
 
-    trace_questions: int = Field(default=2000, gt=0)
+    trace_questions: int = Field(default=2400, gt=0)
     """Training questions of which the teacher makes traces."""
 
     trace_kinds: tuple[Kind, ...] = tuple(kind for kind in Kind if kind is not Kind.BRIDGE_COMPARISON)
@@ -111,7 +111,7 @@ class DemoConfig(Config):
     """Questions about the unseen universe."""
 
     mistakes: Mistakes = Mistakes(
-        look_around=0.6, wrong_tool=0.05, malformed=0.03, misspelt=0.03, premature=0.02, wrong_answer=0.02,
+        wrong_tool=0.02, malformed=0.02, misspelt=0.01, premature=0.02, wrong_answer=0.02,
         broken_result=0.02, wrong_fact=0.01,
     )  # fmt: skip
     """How often the scripted teacher errs in synthesis, so that the audit has work to do."""

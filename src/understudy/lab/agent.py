@@ -96,7 +96,6 @@ class _Agent:
         self._calculator = next((tool for tool in seen.tools if tool.calculates), None)
         self._passed: list[str] = []
         self._known = Known()
-        self._is_first = not seen.made
         tools = {tool.name: tool for tool in seen.tools}
         for made in seen.made:
             self._known.learn(made, tools.get(made.name))
@@ -136,19 +135,19 @@ class _Agent:
     def _walk(self, path: Path) -> str | _Move | None:
         """Follow a path through what is known: its end, the look-up that is missing, or None where there is none."""
         here = path.start
-        for relation in path.relations:
+        for relation, word in zip(path.relations, path.words, strict=True):
             value = self._known.values.get((relation, here.casefold()))
             if value is None:
-                return self._seek(relation, here)
+                return self._seek(relation, word, here)
             self._passed.append(value)
             here = value
         return here
 
-    def _seek(self, relation: str, here: str) -> _Move | None:
+    def _seek(self, relation: str, word: str, here: str) -> _Move | None:
         tool = next((tool for tool in self._lookups if tool.named[:1] == (relation,)), None)
         tool = tool or next((tool for tool in self._lookups if relation in (*tool.named, *tool.described)), None)
         if tool is not None and (relation, here.casefold()) not in self._known.values:
-            return self._err(_Move(self._state(), tool, here))
+            return self._err(_Move(f"{self._state()}. Need {word}", tool, here))
         for noun in relations()[relation].nouns if self._search is not None else ():
             if (query := f"{noun} of {here}") not in self._known.searched:
                 return _Move(f"I search for the {noun}.", self._search, query)
@@ -194,7 +193,6 @@ class _Agent:
         """The move, or a mistake in its place."""
         rates, drawn = self._mistakes, self._rng.random()
         for rate, err in (
-            (rates.look_around if self._is_first else 0.0, self._look_around),
             (rates.wrong_tool, self._take_wrong_tool),
             (rates.malformed, self._malform),
             (rates.misspelt, self._misspell),
@@ -210,16 +208,7 @@ class _Agent:
         if not others:
             return move
         tool = self._rng.choice(others)
-        return replace(move, tool=tool)
-
-    def _look_around(self, move: _Move) -> _Move:
-        about = relations()[move.tool.named[0]].of if move.tool and move.tool.named else ()
-        others = [tool for tool in self._lookups for name in tool.named[:1]
-                  if name not in self._plan.relations and relations()[name].of == about]  # fmt: skip
-        if not others:
-            return move
-        tool = self._rng.choice(others)
-        return replace(move, tool=tool, thought=f"{move.thought}. Also {relations()[tool.named[0]].nouns[0]}")
+        return replace(move, tool=tool, thought=f"{self._state()}. Need {relations()[tool.named[0]].nouns[0]}")
 
     def _malform(self, move: _Move) -> _Move:
         return replace(move, flaw=self._rng.choice(list(Flaw)))

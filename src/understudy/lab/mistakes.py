@@ -19,12 +19,9 @@ _TURNED = str.maketrans("aeiouAEIOU", "eiouaEIOUA")
 class Mistakes(Config):
     """How often the scripted teacher errs, as probabilities. At most one mistake is made per reply.
 
-    ``look_around`` is per question, the next four are per look-up that the agent is about to make, ``wrong_answer`` is
-    per answer, the last two are per request to the ToolActor.
+    The first four are per look-up that the agent is about to make, ``wrong_answer`` per answer, the last two per
+    request to the ToolActor.
     """
-
-    look_around: Rate = 0.0
-    """Begin with something else about the first thing, which nobody asked for: not wrong, but a call is spent."""
 
     wrong_tool: Rate = 0.0
     """Ask a tool that doesn't give what is needed; the right one is asked next."""
