@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import tiny
+from letters import guesser
 from understudy.training.render import Renderer, template_text
 
 
@@ -27,3 +28,9 @@ def renderer(tokenizer):
 @pytest.fixture
 def model(tokenizer):
     return tiny.build_model(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def start(tokenizer, tmp_path_factory):
+    """A model that knows the grammar and guesses letters."""
+    return guesser(tokenizer, tmp_path_factory.mktemp("start"))

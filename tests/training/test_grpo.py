@@ -3,81 +3,26 @@
 from __future__ import annotations
 
 import json
-import random
 from contextlib import AsyncExitStack
 
 import pytest
 import torch
 
-import handmade
-import tiny
-from understudy.errors import InputError, SimulatorError, UnderstudyError
+from letters import LIMITS, LookUp, configured
+from lookup import task_set
+from understudy.errors import InputError, UnderstudyError
 from understudy.reward.composite import Weights
-from understudy.rollout import Limits
-from understudy.task import Task
-from understudy.trace import Observation, Source
 from understudy.training.engines import engine_of
-from understudy.training.grpo import GrpoConfig, _trainer, grpo, schedule
+from understudy.training.grpo import _trainer, grpo, schedule
 from understudy.training.grpo_trainer import without_padding
 from understudy.training.models import load_model, make_renderer
 from understudy.training.policy import ModelPolicy
 from understudy.training.rollouts import TaskSet, shuffled
-from understudy.training.sft import SftConfig, sft
-
-LETTERS = "abcd"
-FIND = handmade.contract("find", "film", returns="who")
-LIMITS = Limits(max_turns=2, max_faults=1, max_tokens=120)
-
-
-class LookUp:
-    """Answers with the letter after the one asked for; fails as a simulator for some."""
-
-    name = "look-up"
-
-    def __init__(self, broken=""):
-        self.broken, self.seen = broken, []
-
-    def source_of(self, contract):
-        return Source.SIMULATED
-
-    async def call(self, contract, call, world):
-        self.seen.append(world)
-        if call.arguments["film"] in self.broken:
-            raise SimulatorError("no valid observation")
-        who = {"who": "the next of " + call.arguments["film"]}
-        return Observation(call_id=call.id, name=call.name, content=who, source=Source.SIMULATED)
-
-
-@pytest.fixture(scope="module")
-def start(tokenizer, tmp_path_factory):
-    """A model that knows the grammar and guesses letters."""
-    folder = tmp_path_factory.mktemp("start")
-    tiny.build_model(tokenizer, initializer_range=0.05).save_pretrained(folder / "base")
-    tokenizer.save_pretrained(folder / "base")
-    rng, traces = random.Random(0), []
-    for index in range(400):
-        film = rng.choice(LETTERS)
-        seen = ("find", {"film": film}, {"who": "the next of " + film})
-        trace = handmade.trace(seen, answer=rng.choice(LETTERS), question="Which?", toolset=(FIND,))
-        traces.append(trace.model_copy(update={"task_id": str(index)}))
-    config = SftConfig(
-        model=str(folder / "base"), template="lab", lr=1e-2, epochs=6, save_every=0, held_out=0, optimizer="adamw"
-    )
-    return sft(config, folder / "sft", traces).model
 
 
 @pytest.fixture(scope="module")
 def given():
-    tasks = [Task(id=f"t{index}", question="Which?", answers=("a",)) for index in range(12)]
-    return TaskSet.of(tasks, {task.id: (FIND,) for task in tasks})
-
-
-def configured(start, **changes):
-    settings = {
-        "model": start, "steps": 3, "prompts": 2, "generations": 4, "minibatches": 2, "lr": 1e-3, "beta": 0.0,
-        "max_turn_tokens": 40, "limits": LIMITS, "save_every": 0,
-    }  # fmt: skip
-    return GrpoConfig(**{**settings, **changes})
+    return task_set(12)
 
 
 @pytest.fixture
@@ -162,7 +107,7 @@ def test_a_group_shares_one_world(rolled, given):
 def test_leaving_out_padding_changes_nothing(rolled, beta):
     trainer, batch = rolled(LookUp(), prompts=4, beta=beta)
     batch["advantages"][1:4] = 0.0
-    small = without_padding({**batch}, drop_idle=beta == 0)
+    small = without_padding({**batch}, int((batch["advantages"] != 0).sum()) if beta == 0 else None)
     assert small["completion_ids"].numel() < batch["completion_ids"].numel() or beta > 0
     ours = trainer._compute_loss(trainer.model, batch)
     theirs = super(type(trainer), trainer)._compute_loss(trainer.model, batch)

@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from accelerate.utils import gather_object
 from datasets import Dataset
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
@@ -25,7 +26,7 @@ from understudy.agents.autoagent import Form
 from understudy.errors import InputError
 from understudy.evaluation.runner import evaluate
 from understudy.jsonl import read_json, write_json
-from understudy.metric import Metric
+from understudy.metric import Metric, proportion
 from understudy.noun import Noun
 from understudy.protocols import ToolSource
 from understudy.seed import derive_seed
@@ -42,6 +43,7 @@ from understudy.training.run import (
     MODEL,
     arguments,
     last_checkpoint,
+    process_count,
     save_weights,
     train_logged,
     weights_folder,
@@ -160,9 +162,7 @@ def grpo_arguments(config: GrpoConfig, out: Path) -> Any:
     Raises:
         InputError: the rollouts of a batch can't be split as asked, or ``trainer`` holds an argument that TRL refuses.
     """
-    from accelerate import PartialState
-
-    rollouts, processes = config.prompts * config.generations, PartialState().num_processes
+    rollouts, processes = config.prompts * config.generations, process_count()
     if rollouts % (config.minibatches * processes):
         raise InputError(
             f"{rollouts} rollouts can't be split into {config.minibatches} minibatches on {processes} devices"
@@ -223,7 +223,10 @@ def _trainer(config: GrpoConfig, out: Path, model: Any, tokenizer: Any, given: T
 
 
 class _Validator(TrainerCallback):  # type: ignore[misc]
-    """Measures exact match on validation tasks now and then, and keeps the best weights, the first ones included."""
+    """Measures exact match on validation tasks now and then, and keeps the best weights, the first ones included.
+
+    Every process plays a share of the tasks.
+    """
 
     def __init__(
         self, trainer: RolloutTrainer, policy: ModelPolicy, given: TaskSet, tools: ToolSource, config: GrpoConfig,
@@ -251,15 +254,21 @@ class _Validator(TrainerCallback):  # type: ignore[misc]
 
     def _measure(self, step: int) -> None:
         self._trainer.refresh_sampler()
+        accelerator = self._trainer.accelerator
+        share = list(self._given.tasks.values())[accelerator.process_index :: accelerator.num_processes]
         result = self._trainer.runner.run(
             evaluate(
-                list(self._given.tasks.values()), self._given.toolsets, self._given.worlds, self._policy, self._tools,
+                share, self._given.toolsets, self._given.worlds, self._policy, self._tools,
                 self._config.limits, self._config.seed, concurrency=self._config.prompts * self._config.generations,
                 keep_traces=False,
             )
-        )  # fmt: skip
-        self._trainer._metrics["train"]["validation/em"].append(result.em.value)
-        if result.em.value > self._best and self._trainer.is_world_process_zero():
-            self._best = result.em.value
-            save_model(self._trainer.accelerator.unwrap_model(self._trainer.model), self._policy.renderer, self._folder)
-            write_json(self._folder / "best.json", {"step": step, "em": result.em.model_dump()})
+        ) if share else None  # fmt: skip
+        right = gather_object([round(result.em.value * result.em.n) if result else 0])
+        em = proportion(sum(right), len(self._given.tasks))
+        self._trainer._metrics["train"]["validation/em"].append(em.value)
+        if em.value > self._best:
+            self._best = em.value
+            if self._trainer.is_world_process_zero():
+                save_model(accelerator.unwrap_model(self._trainer.model), self._policy.renderer, self._folder)
+                write_json(self._folder / "best.json", {"step": step, "em": em.model_dump()})
+            accelerator.wait_for_everyone()  # the others read at the end what is written here

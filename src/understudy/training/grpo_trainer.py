@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from torch.nn import functional as F  # noqa: N812 (the customary name)
 from trl import GRPOTrainer
 
@@ -21,7 +22,7 @@ from understudy.protocols import ToolSource
 from understudy.reward.composite import Weights
 from understudy.rollout import Limits
 from understudy.training.policy import ModelPolicy
-from understudy.training.rollouts import Batch, TaskSet, batch_metrics, collect, shuffled, trainer_fields
+from understudy.training.rollouts import Batch, TaskSet, batch_sums, collect, means, shuffled, trainer_fields
 
 _TOGETHER = 4096
 """Tokens computed together on a CPU, where larger batches gain nothing."""
@@ -73,7 +74,7 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         self.refresh_sampler()
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         assert self.batch is not None  # noqa: S101 (rollout_func has just set it)
-        for name, value in batch_metrics(self.batch).items():
+        for name, value in means(gather_object([batch_sums(self.batch)])).items():
             self._metrics["train"][name].append(value)
         if self.state.global_step:
             self._metrics["train"]["seconds/update"].append(spent)
@@ -91,7 +92,9 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         )
         fields = trainer_fields(trainer.batch, trainer._policy.renderer.end_id)
         if trainer._shuffle:
-            fields["reward"] = shuffled(fields["reward"], trainer.num_generations, seed)
+            # The processes' rewards together, as a group may be spread over several of them.
+            dealt = shuffled(gather_object(fields["reward"]), trainer.num_generations, seed)
+            fields["reward"] = dealt[first : first + len(prompts)]
         longest = max(map(len, fields["logprobs"]))
         trainer._sampled = torch.tensor([row + [0.0] * (longest - len(row)) for row in fields["logprobs"]])
         return fields
@@ -137,15 +140,18 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         summed = self.loss_type in _SUMMED_LOSSES and self.beta == 0 and not self._entropy_bonus_enabled
-        inputs = without_padding(inputs, drop_idle=summed)
+        # TRL gathers a value per row, so every process keeps as many rows as the one with the most to do.
+        most = int(self.accelerator.gather(_busy(inputs).sum()).max()) if summed else None
+        inputs = without_padding(inputs, most)
         self._learnt = inputs["completion_mask"] * inputs["tool_mask"]
         loss: torch.Tensor = super()._compute_loss(model, inputs)
         self._learnt = None
         if self._fresh:
             # The first minibatch is still on policy: here sampler and trainer must agree.
             mask = inputs["completion_mask"] * inputs["tool_mask"]
-            apart = ((self._last - inputs["sampling_per_token_logps"]).abs() * mask).sum() / mask.sum().clamp(min=1)
-            self._metrics["train"]["sampling/logprob_difference"].append(float(apart))
+            apart = ((self._last - inputs["sampling_per_token_logps"]).abs() * mask).sum()
+            apart, tokens = self.accelerator.reduce(torch.stack([apart, mask.sum()]), "sum")
+            self._metrics["train"]["sampling/logprob_difference"].append(float(apart / tokens.clamp(min=1)))
             self._fresh = False
         return loss
 
@@ -156,21 +162,30 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         """Not at every checkpoint: it takes longer than a step of a small model."""
 
 
-def without_padding(inputs: dict[str, Any], drop_idle: bool) -> dict[str, Any]:
+def _busy(inputs: dict[str, Any]) -> torch.Tensor:
+    """Which rows have an advantage and a token to learn."""
+    busy: torch.Tensor = (inputs["advantages"] != 0) & (inputs["completion_mask"] * inputs["tool_mask"]).any(1)
+    return busy
+
+
+def without_padding(inputs: dict[str, Any], keep: int | None) -> dict[str, Any]:
     """The same minibatch in fewer tokens.
 
     Args:
         inputs: tensors as TRL made them, padded to the longest of all minibatches: prompts on the left, completions
             on the right.
-        drop_idle: leave out rows without an advantage or without a token to learn. One row always stays.
+        keep: rows to keep (but at least one), those with an advantage and a token to learn first; others that stay
+            teach and count nothing. None keeps all. Where nobody has such a row, the one that stays is whole.
 
     Returns:
         Tensors of the same names; shapes (rows kept, longest prompt) and (rows kept, longest completion).
     """
     rows = torch.arange(len(inputs["advantages"]))
-    if drop_idle:
-        busy = (inputs["advantages"] != 0) & (inputs["completion_mask"] * inputs["tool_mask"]).any(1)
-        rows = busy.nonzero()[:, 0] if bool(busy.any()) else rows[:1]
+    if keep is not None:
+        busy = _busy(inputs)
+        rows = busy.int().argsort(descending=True, stable=True)[: max(1, keep)].sort().values
+        if keep:
+            inputs = {**inputs, "tool_mask": inputs["tool_mask"] * busy[:, None]}
     prompt = int(inputs["prompt_mask"][rows].sum(1).max())
     completion = int(inputs["completion_mask"][rows].sum(1).max())
     kept: dict[str, Any] = {}
