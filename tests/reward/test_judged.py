@@ -74,6 +74,6 @@ def test_weights_count_the_judge():
 def test_metrics_tell_cost_failures_and_agreement():
     said = [verdict(0.9), verdict(0.2), verdict(0.5), verdict(None), None]
     found = judge_metrics(said, [True, False, False, True, False])
-    assert found.pop("judge/agreement") == pytest.approx(2 / 3)
-    assert found == {"judge/asked": 4, "judge/failed": 1, "judge/tokens": 400, "judge/cost": 2.0}
+    assert found.pop("judge/agreement") == (2, 3)
+    assert found == {"judge/asked": (4, 1), "judge/failed": (1, 1), "judge/tokens": (400, 1), "judge/cost": (2.0, 1)}
     assert "judge/agreement" not in judge_metrics([None], [True])

@@ -25,7 +25,7 @@ def batch(**groups):
     """Task id → the rewards of its group (None where a simulator failed)."""
     tasks = [TASK.model_copy(update={"id": name}) for name, group in groups.items() for _ in group]
     made = [trace().model_copy(update={"task_id": task.id}) for task in tasks]
-    return Batch(tasks, made, rewards(*(total for group in groups.values() for total in group)), 1.0, 0.5)
+    return Batch(tasks, made, rewards(*(total for group in groups.values() for total in group)), None, 1.0, 0.5)
 
 
 def refilled(drawn, others, rounds, places=None, group=2):

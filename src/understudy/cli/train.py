@@ -102,7 +102,9 @@ def finish(config: TrainConfig, stage: str, data: str, result: Noun, out: Path) 
 
 
 def tell(figures: dict[str, object]) -> None:
-    """Print figures, a line each."""
+    """Print figures, a line each, once however many processes there are."""
+    if not is_main():
+        return
     width = max(map(len, figures))
     for name, value in figures.items():
         typer.echo(f"{name.replace('_', ' '):{width}}  {value}")

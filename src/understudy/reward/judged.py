@@ -56,8 +56,8 @@ def judged(
     return made
 
 
-def judge_metrics(said: Sequence[Verdict | None], right: Sequence[bool]) -> dict[str, float]:
-    """What the judge was asked, failed at and took in a batch, and its agreement with exact match.
+def judge_metrics(said: Sequence[Verdict | None], right: Sequence[bool]) -> dict[str, tuple[float, int]]:
+    """What the judge was asked, failed at and took in a batch, and its agreement with exact match: sums and counts.
 
     ``judge/agreement`` is the share of verdicts of at least one half that are about right answers, and of lower ones
     that are about wrong answers, among all; it is missing where there is no verdict.
@@ -65,9 +65,9 @@ def judge_metrics(said: Sequence[Verdict | None], right: Sequence[bool]) -> dict
     asked = [(verdict, em) for verdict, em in zip(said, right, strict=True) if verdict]
     agreed = [(verdict.score >= 0.5) == em for verdict, em in asked if verdict.score is not None]
     return {
-        "judge/asked": len(asked),
-        "judge/failed": len(asked) - len(agreed),
-        "judge/tokens": sum(verdict.tokens for verdict, _ in asked),
-        "judge/cost": sum(verdict.cost for verdict, _ in asked),
-        **({"judge/agreement": sum(agreed) / len(agreed)} if agreed else {}),
+        "judge/asked": (len(asked), 1),
+        "judge/failed": (len(asked) - len(agreed), 1),
+        "judge/tokens": (sum(verdict.tokens for verdict, _ in asked), 1),
+        "judge/cost": (sum(verdict.cost for verdict, _ in asked), 1),
+        **({"judge/agreement": (sum(agreed), len(agreed))} if agreed else {}),
     }

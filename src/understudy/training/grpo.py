@@ -42,6 +42,7 @@ from understudy.training.run import (
     STATE,
     arguments,
     last_checkpoint,
+    process_count,
     save_weights,
     train_logged,
     weights_folder,
@@ -175,9 +176,7 @@ def grpo_arguments(config: GrpoConfig, out: Path) -> Any:
     Raises:
         InputError: the rollouts of a batch can't be split as asked, or ``trainer`` holds an argument that TRL refuses.
     """
-    from accelerate import PartialState
-
-    rollouts, processes = config.prompts * config.generations, PartialState().num_processes
+    rollouts, processes = config.prompts * config.generations, process_count()
     if rollouts % (config.minibatches * processes):
         raise InputError(
             f"{rollouts} rollouts can't be split into {config.minibatches} minibatches on {processes} devices"

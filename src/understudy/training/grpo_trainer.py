@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from torch.nn import functional as F  # noqa: N812 (the customary name)
 from trl import GRPOTrainer
 
@@ -22,7 +23,7 @@ from understudy.protocols import ToolSource
 from understudy.tools.faults import FaultRates, FaultyTools, InjectedFault
 from understudy.training.policy import ModelPolicy
 from understudy.training.refill import refill, spares
-from understudy.training.rollouts import Batch, TaskSet, batch_metrics, collect, shuffled, trainer_fields
+from understudy.training.rollouts import Batch, TaskSet, batch_sums, collect, means, shuffled, trainer_fields
 from understudy.training.settings import GrpoConfig
 
 _TOGETHER = 4096
@@ -50,7 +51,7 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         # One loop for the whole run: clients of remote simulators keep their connections.
         self.runner = asyncio.Runner()
         self.batch: Batch | None = None
-        self._measured: dict[str, float] = {}
+        self._measured: dict[str, tuple[float, int]] = {}
         self._sampled: torch.Tensor | None = None
         self._learnt: torch.Tensor | None = None  # which tokens of a minibatch are scored: all but observations
         self._fresh = False
@@ -81,7 +82,7 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         self._rows = inputs
         self.refresh_sampler()
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        for name, value in self._measured.items():
+        for name, value in means(gather_object([self._measured])).items():
             self._metrics["train"][name].append(value)
         if self.state.global_step:
             self._metrics["train"]["seconds/update"].append(spent)
@@ -100,7 +101,9 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         trainer.batch = trainer.runner.run(trainer._collect(names, seed))
         fields = trainer_fields(trainer.batch, trainer._policy.renderer.end_id)
         if config.shuffle_rewards:
-            fields["reward"] = shuffled(fields["reward"], config.generations, seed)
+            # The processes' rewards together, as a group may be spread over several of them.
+            dealt = shuffled(gather_object(fields["reward"]), config.generations, seed)
+            fields["reward"] = dealt[first : first + len(prompts)]
         longest = max(map(len, fields["logprobs"]))
         trainer._sampled = torch.tensor([row + [0.0] * (longest - len(row)) for row in fields["logprobs"]])
         return fields
@@ -115,15 +118,15 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
             )  # fmt: skip
 
         drawn = batch = await roll(names)
-        self._measured = batch_metrics(drawn)
+        self._measured = batch_sums(drawn)
         if self._config.refill:
             places = [place for _, place in names]
             done = await refill(drawn, places, self._config.generations, self._others(seed), self._config.refill, roll)
             batch = done.batch
-            self._measured |= done.metrics()
+            self._measured |= {name: (value, 1) for name, value in done.metrics().items()}
         if self._faulty:
             hits = self._faulty.hits
-            self._measured |= {f"faults/{kind}": hits[kind] / max(1, hits["calls"]) for kind in InjectedFault}
+            self._measured |= {f"faults/{kind}": (hits[kind], hits["calls"]) for kind in InjectedFault}
         return batch
 
     def _others(self, seed: str) -> list[str]:
@@ -174,18 +177,21 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         summed = self.loss_type in _SUMMED_LOSSES and self.beta == 0 and not self._entropy_bonus_enabled
-        inputs = without_padding(inputs, drop_idle=summed)
+        # TRL gathers a value per row, so every process keeps as many rows as the one with the most to do.
+        most = int(self.accelerator.gather(_busy(inputs).sum()).max()) if summed else None
+        inputs = without_padding(inputs, most)
         self._learnt = inputs["completion_mask"] * inputs["tool_mask"]
         loss: torch.Tensor = super()._compute_loss(model, inputs)
         self._learnt = None
         mask = inputs["completion_mask"] * inputs["tool_mask"]
         moved = (self._last - inputs["sampling_per_token_logps"]) * mask
         # How far the policy is from the one that sampled: e^x - 1 - x is never negative, and the divergence on average.
-        self._metrics["train"]["sampling/kl"].append(float((moved.expm1() - moved).sum() / mask.sum().clamp(min=1)))
+        sums = torch.stack([(moved.expm1() - moved).sum(), moved.abs().sum(), mask.sum()])
+        diverged, apart, tokens = self.accelerator.reduce(sums, "sum")
+        self._metrics["train"]["sampling/kl"].append(float(diverged / tokens.clamp(min=1)))
         if self._fresh:
             # The first minibatch is still on policy: here sampler and trainer must agree.
-            apart = moved.abs().sum() / mask.sum().clamp(min=1)
-            self._metrics["train"]["sampling/logprob_difference"].append(float(apart))
+            self._metrics["train"]["sampling/logprob_difference"].append(float(apart / tokens.clamp(min=1)))
             self._fresh = False
         return loss
 
@@ -196,21 +202,30 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         """Not at every checkpoint: it takes longer than a step of a small model."""
 
 
-def without_padding(inputs: dict[str, Any], drop_idle: bool) -> dict[str, Any]:
+def _busy(inputs: dict[str, Any]) -> torch.Tensor:
+    """Which rows have an advantage and a token to learn."""
+    busy: torch.Tensor = (inputs["advantages"] != 0) & (inputs["completion_mask"] * inputs["tool_mask"]).any(1)
+    return busy
+
+
+def without_padding(inputs: dict[str, Any], keep: int | None) -> dict[str, Any]:
     """The same minibatch in fewer tokens.
 
     Args:
         inputs: tensors as TRL made them, padded to the longest of all minibatches: prompts on the left, completions
             on the right.
-        drop_idle: leave out rows without an advantage or without a token to learn. One row always stays.
+        keep: rows to keep (but at least one), those with an advantage and a token to learn first; others that stay
+            teach and count nothing. None keeps all. Where nobody has such a row, the one that stays is whole.
 
     Returns:
         Tensors of the same names; shapes (rows kept, longest prompt) and (rows kept, longest completion).
     """
     rows = torch.arange(len(inputs["advantages"]))
-    if drop_idle:
-        busy = (inputs["advantages"] != 0) & (inputs["completion_mask"] * inputs["tool_mask"]).any(1)
-        rows = busy.nonzero()[:, 0] if bool(busy.any()) else rows[:1]
+    if keep is not None:
+        busy = _busy(inputs)
+        rows = busy.int().argsort(descending=True, stable=True)[: max(1, keep)].sort().values
+        if keep:
+            inputs = {**inputs, "tool_mask": inputs["tool_mask"] * busy[:, None]}
     prompt = int(inputs["prompt_mask"][rows].sum(1).max())
     completion = int(inputs["completion_mask"][rows].sum(1).max())
     kept: dict[str, Any] = {}

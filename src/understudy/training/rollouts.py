@@ -153,6 +153,20 @@ def shuffled(rewards: Sequence[float | None], group: int, seed: object) -> list[
 
 def batch_metrics(batch: Batch) -> dict[str, float]:
     """Means over the batch: exact match, reward terms, lengths, shares of bad calls and of stop reasons."""
+    return means([batch_sums(batch)])
+
+
+def means(parts: Sequence[Mapping[str, tuple[float, int]]]) -> dict[str, float]:
+    """Means over the parts of a batch, given the ``batch_sums`` of each; a part may lack a name."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    found = {name: [part[name] for part in parts if name in part] for name in names}
+    return {
+        name: sum(total for total, _ in sums) / max(1, sum(count for _, count in sums)) for name, sums in found.items()
+    }
+
+
+def batch_sums(batch: Batch) -> dict[str, tuple[float, int]]:
+    """What ``batch_metrics`` are the means of: name → (sum, how many were summed)."""
     size = len(batch.traces)
     counted = [reward for reward in batch.rewards if not reward.masked]
     turns = [step.turn for trace in batch.traces for step in trace.steps]
@@ -164,19 +178,19 @@ def batch_metrics(batch: Batch) -> dict[str, float]:
     ]
     stops = Counter(trace.stop.value for trace in batch.traces)
     return {
-        "em": sum(matched) / size,
+        "em": (sum(matched), size),
         **{
-            f"reward_terms/{name}": sum(reward.terms[name] for reward in counted) / len(counted)
+            f"reward_terms/{name}": (sum(reward.terms[name] for reward in counted), len(counted))
             for name in (counted[0].terms if counted else ())
         },
         **(judge_metrics(batch.verdicts, matched) if batch.verdicts is not None else {}),
-        "masked": 1 - len(counted) / size,
-        "turns": len(turns) / size,
-        "calls": len(calls) / size,
-        "malformed_turns": sum(isinstance(turn, ParseFault) for turn in turns) / max(1, len(turns)),
-        "invalid_calls": invalid / max(1, len(calls)),
-        "sampled_tokens": sum(trace.provenance.usage.get("sampled", 0) for trace in batch.traces) / size,
-        **{f"stop/{stop.value}": stops[stop.value] / size for stop in Stop},
-        "seconds/rollouts": batch.seconds_rollouts,
-        "seconds/scoring": batch.seconds_scoring,
+        "masked": (size - len(counted), size),
+        "turns": (len(turns), size),
+        "calls": (len(calls), size),
+        "malformed_turns": (sum(isinstance(turn, ParseFault) for turn in turns), len(turns)),
+        "invalid_calls": (invalid, len(calls)),
+        "sampled_tokens": (sum(trace.provenance.usage.get("sampled", 0) for trace in batch.traces), size),
+        **{f"stop/{stop.value}": (stops[stop.value], size) for stop in Stop},
+        "seconds/rollouts": (batch.seconds_rollouts, 1),
+        "seconds/scoring": (batch.seconds_scoring, 1),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from zipfile import is_zipfile
 
 import torch
+from accelerate import PartialState
 from safetensors import SafetensorError, safe_open
 
 from understudy.errors import InputError
@@ -56,6 +58,9 @@ def arguments(kind: Any, config: TrainConfig, out: Path, **own: Any) -> Any:
         "use_cpu": not gpu,
         "bf16": gpu,
         "gradient_checkpointing": gpu,
+        # Causal models use every weight; their buffers are constants, and processes differ in forward passes a step.
+        "ddp_find_unused_parameters": False,
+        "ddp_broadcast_buffers": False,
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
         "dataloader_num_workers": 0,
@@ -63,9 +68,19 @@ def arguments(kind: Any, config: TrainConfig, out: Path, **own: Any) -> Any:
         "disable_tqdm": True,
     }
     try:
-        return kind(**{**shared, **own, **config.trainer})
+        made = kind(**{**shared, **own, **config.trainer})
     except (TypeError, ValueError) as error:
         raise InputError(f"trainer: {next(iter(str(error).splitlines()), '')}") from None
+    if made.device.type == "cpu":
+        # With several processes accelerate numbers CPUs ("cpu:1"), onto which torch can't load an optimiser's state.
+        made._setup_devices = torch.device("cpu")
+    return made
+
+
+def process_count() -> int:
+    """How many processes train together. Unless accelerate is told to look at CPUs, it finds no other process there."""
+    count: int = PartialState(cpu=not torch.cuda.is_available()).num_processes
+    return count
 
 
 def without_mask(model: Any) -> None:
@@ -100,12 +115,19 @@ def writing(out: Path) -> Iterator[None]:
 
 
 def last_checkpoint(out: Path, step: float = math.inf) -> Path | None:
-    """The newest complete checkpoint of a run that is not after ``step``; one that a kill left torn is passed over."""
+    """The newest complete checkpoint of a run that is not after ``step``; one that a kill left torn is passed over.
+
+    Raises:
+        InputError: there are complete ones, but of another number of processes, which would draw other random numbers.
+    """
+    processes = process_count()
+    names = {f"rng_state_{at}.pth" for at in range(processes)} if processes > 1 else {"rng_state.pth"}
     found = [path for path in (out / CHECKPOINTS).glob("checkpoint-*") if path.name.partition("-")[2].isdigit()]
-    for path in sorted(found, key=lambda path: int(path.name.partition("-")[2]), reverse=True):
-        if int(path.name.partition("-")[2]) <= step and _is_complete(path):
-            return path
-    return None
+    complete = [path for path in found if int(path.name.partition("-")[2]) <= step and _is_complete(path)]
+    ours = [path for path in complete if {file.name for file in path.glob("rng_state*.pth")} == names]
+    if complete and not ours:
+        raise InputError(f"{out}: can't resume with {processes} process(es); start as many as when it was begun")
+    return max(ours, key=lambda path: int(path.name.partition("-")[2]), default=None)
 
 
 def train_logged(trainer: Any, log: MetricsLog, checkpoint: Path | None) -> None:
@@ -114,7 +136,10 @@ def train_logged(trainer: Any, log: MetricsLog, checkpoint: Path | None) -> None
     try:
         if checkpoint:
             trainer.resume_counts(read_json(checkpoint / STATE)["log_history"])
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with warnings.catch_warnings():
+            # Known: accelerate 1.15 has no other name yet for the option that torch 2.13 renamed.
+            warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         log.close()
 
@@ -142,5 +167,5 @@ def _is_complete(path: Path) -> bool:
     except (InputError, SafetensorError, OSError):
         return False
     return all(
-        is_zipfile(file) for file in path.glob("*.pt")
+        is_zipfile(file) for file in path.glob("*.pt*")
     )  # a torn archive lacks its directory, which is at its end

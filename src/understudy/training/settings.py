@@ -106,7 +106,7 @@ class SftConfig(TrainConfig):
     """Passes over the traces."""
 
     batch_size: int = Field(default=16, gt=0)
-    """Traces per step on each device."""
+    """Traces per step on each device; a step of several devices takes as many from each."""
 
     max_length: int = Field(default=8192, gt=0)
     """Longer traces are left out, never cut: a cut trace would teach to stop early."""

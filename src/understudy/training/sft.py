@@ -203,7 +203,8 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         lengths = [len(ids) for ids in self.train_dataset["input_ids"]]
-        return LengthSampler(lengths, self._train_batch_size, self.args.seed)
+        # Accelerate deals batches out in turn: those of one step lie side by side, and are of similar lengths.
+        return LengthSampler(lengths, self._train_batch_size * self.args.world_size, self.args.seed)
 
     def resume_counts(self, history: Sequence[dict[str, Any]]) -> None:
         """Go on counting tokens, which TRL starts again at 0."""

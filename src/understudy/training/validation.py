@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import gather_object
 from transformers import TrainerCallback
 
 from understudy.evaluation.runner import evaluate
 from understudy.jsonl import read_json, write_json
+from understudy.metric import proportion
 from understudy.protocols import ToolSource
 from understudy.training.grpo_trainer import RolloutTrainer
 from understudy.training.models import save_model
@@ -20,7 +22,10 @@ BEST = "best"
 
 
 class Validator(TrainerCallback):  # type: ignore[misc]
-    """Measures exact match on validation tasks now and then, and keeps the best weights, the first ones included."""
+    """Measures exact match on validation tasks now and then, and keeps the best weights, the first ones included.
+
+    Every process plays a share of the tasks.
+    """
 
     def __init__(
         self, trainer: RolloutTrainer, policy: ModelPolicy, given: TaskSet, tools: ToolSource, config: GrpoConfig,
@@ -48,15 +53,21 @@ class Validator(TrainerCallback):  # type: ignore[misc]
 
     def _measure(self, step: int) -> None:
         self._trainer.refresh_sampler()
+        accelerator = self._trainer.accelerator
+        share = list(self._given.tasks.values())[accelerator.process_index :: accelerator.num_processes]
         result = self._trainer.runner.run(
             evaluate(
-                list(self._given.tasks.values()), self._given.toolsets, self._given.worlds, self._policy, self._tools,
+                share, self._given.toolsets, self._given.worlds, self._policy, self._tools,
                 self._config.limits, self._config.seed, concurrency=self._config.prompts * self._config.generations,
                 keep_traces=False,
             )
-        )  # fmt: skip
-        self._trainer._metrics["train"]["validation/em"].append(result.em.value)
-        if result.em.value > self._best and self._trainer.is_world_process_zero():
-            self._best = result.em.value
-            save_model(self._trainer.accelerator.unwrap_model(self._trainer.model), self._policy.renderer, self._folder)
-            write_json(self._folder / "best.json", {"step": step, "em": result.em.model_dump()})
+        ) if share else None  # fmt: skip
+        right = gather_object([round(result.em.value * result.em.n) if result else 0])
+        em = proportion(sum(right), len(self._given.tasks))
+        self._trainer._metrics["train"]["validation/em"].append(em.value)
+        if em.value > self._best:
+            self._best = em.value
+            if self._trainer.is_world_process_zero():
+                save_model(accelerator.unwrap_model(self._trainer.model), self._policy.renderer, self._folder)
+                write_json(self._folder / "best.json", {"step": step, "em": em.model_dump()})
+            accelerator.wait_for_everyone()  # the others read at the end what is written here
