@@ -64,9 +64,7 @@ class Run:
 def test_each_sign_of_collapse_is_a_warning(name, changes, caplog):
     run = Run()
     assert run.batch() == set()
-    assert run.control.should_save
     assert run.batch(**changes) == {name}
-    assert not run.control.should_save
     assert len(caplog.records) == 1
     assert caplog.records[0].getMessage().startswith("batch 2: ")
     assert run.batch() == set()
@@ -107,9 +105,11 @@ def test_patience_counts_batches_in_a_row(caplog):
     bad = {"entropy": 0.0}
     for changes in ({}, bad, bad, {}, bad, bad):
         run.batch(**changes)
+    assert run.control.should_save
     assert not run.control.should_training_stop
     run.batch(**bad)
     assert run.control.should_training_stop
+    assert not run.control.should_save
     assert run.watch.stopped == "entropy 0, below 0.001"
     assert run.watch.good == 3  # batch 4 was good, and batch 3 made the weights that sampled it
     assert len(caplog.records) == 2, "a line when it begins, not one a batch"

@@ -192,6 +192,8 @@ def grpo_arguments(config: GrpoConfig, out: Path) -> Any:
         out,
         max_steps=config.steps * window,
         save_steps=max(1, config.save_every) * window,
+        # While the watch loses patience, a checkpoint from before must not make room for newer ones.
+        save_total_limit=2 + config.watch.patience // max(1, config.save_every),
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=minibatch // micro,
         steps_per_generation=rollouts // (micro * processes),

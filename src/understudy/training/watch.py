@@ -2,8 +2,8 @@
 
 Once per batch of rollouts, what the trainer logged about it is compared with thresholds (``WatchSettings``) and with
 the run's own start. A batch that exceeds one is a warning: a line, and ``watch/…`` in ``metrics.jsonl``. After a number
-of such batches in a row, training ends. No checkpoint is written meanwhile, so that a good one stays. What the watch
-knows follows from the trainer's log, so that a resumed run is judged as if it had never been killed.
+of such batches in a row, training ends. What the watch knows follows from the trainer's log, so that a resumed run is
+judged as if it had never been killed.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._say(found, state)
         logs |= {"watch/strikes": float(self.strikes), **{f"watch/{name}": 1.0 for name in found}}
         patience = self._settings.patience
-        if found and patience:
-            control.should_save = False
-            if self.strikes >= patience or "finite" in found:  # weights that are no numbers don't recover
-                control.should_training_stop = True
-                self.stopped = "; ".join(found.values())
+        # Weights that are no numbers don't recover.
+        if found and patience and (self.strikes >= patience or "finite" in found):
+            control.should_training_stop = True
+            control.should_save = False  # a run that is killed now, and resumed, has to come here again
+            self.stopped = "; ".join(found.values())
 
     def _judge(self, step: int, logged: Mapping[str, Any]) -> dict[str, str] | None:
         """What is exceeded, by name, and in words; None in the middle of a batch."""
