@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -93,7 +94,15 @@ def _main(arguments: tuple[str, ...], out: str, err: str, largest: int | None) -
 def start_as_user(*arguments: object, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """Start the command with nothing imported."""
     command = [sys.executable, "-m", "understudy", *map(str, arguments)]
-    return subprocess.Popen(command, env=env or ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=env or ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=_heeds_ctrl_c,
+    )  # fmt: skip
+
+
+def _heeds_ctrl_c() -> None:
+    """Where the tests themselves run in the background, the shell has SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_as_user(*arguments: object, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
