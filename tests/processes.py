@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 
 from guessing import LookUp, configured
-from lookup import task_set
+from lookup import FIND, task_set
 from understudy.cli.main import main
 from understudy.errors import InputError
 from understudy.jsonl import write_json
+from understudy.task import Task
 from understudy.training import grpo_trainer
 from understudy.training.grpo import grpo
 from understudy.training.rollouts import TaskSet, collect
@@ -76,11 +77,13 @@ def optimise(rank, out, model, changes, kill_at=None, resume=False):
             os.kill(os.getpid(), signal.SIGKILL)
 
     grpo_trainer.collect = remember
-    grpo_trainer._TOGETHER = 400  # so few that processes differ in the number of forward passes
+    grpo_trainer._TOGETHER = 400 * (rank + 1)  # so processes differ in the number of forward passes
     config, given = configured(model, **changes), task_set(12)
-    validation = TaskSet.of(list(given.tasks.values())[:3], given.toolsets)
+    # Each answer twice, in neighbours: whatever letter is guessed, each of two processes has one task right.
+    asked = [Task(id=f"v{at}", question="Which?", answers=(letter,)) for at, letter in enumerate("aabbccdd")]
+    validation = TaskSet.of(asked, {task.id: (FIND,) for task in asked})
     try:
-        result = grpo(config, out, given, LookUp(broken="d"), validation, on_progress=kill, resume=resume)
+        result = grpo(config, out, given, LookUp(broken="a"), validation, on_progress=kill, resume=resume)
     except InputError as error:
         sys.exit(str(error))
     write_json(out / f"rollouts-{rank}.json", rollouts)

@@ -79,7 +79,7 @@ def test_grpo_rolls_out_and_learns_the_same(start, tmp_path, changes):
     assert 0 < sum(line.get("masked", 0) for line in lines) < 3
     results = [json.loads((tmp_path / "2" / f"result-{rank}.json").read_text()) for rank in (0, 1)]
     assert timeless(results[0]) == timeless(results[1])
-    assert results[0]["validation"]["n"] == 3
+    assert results[0]["validation"]["value"] == 2 / 8
 
 
 def test_a_killed_run_of_two_goes_on_exactly_and_with_two_only(start, tmp_path):
