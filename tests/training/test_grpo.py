@@ -119,6 +119,26 @@ def test_rollouts_without_any_token_are_no_crash(rolled):
     assert trainer._metrics["train"]["stop/max_tokens"] == [1.0]
 
 
+def test_the_reference_of_adapters_is_the_model_without_them(rolled):
+    trainer, _ = rolled(LookUp(), prompts=4, beta=0.05, lora={"r": 4, "alpha": 8})
+    with torch.no_grad():
+        for name, parameter in trainer.model.named_parameters():
+            if "lora_B" in name:
+                parameter.add_(0.2)
+    batch = trainer._generate_and_score_completions(
+        [trainer.train_dataset[at // trainer.num_generations] for at in range(4 * trainer.num_generations)]
+    )
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    seen = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    with torch.no_grad(), trainer.model.disable_adapter():
+        expected, _, _ = trainer._get_per_token_logps_and_entropies(
+            trainer.model, ids, seen, batch["completion_ids"].shape[1]
+        )
+    mask = batch["completion_mask"] * batch["tool_mask"]
+    torch.testing.assert_close(batch["ref_per_token_logps"] * mask, expected * mask, atol=1e-5, rtol=1e-4)
+    assert ((batch["ref_per_token_logps"] - batch["sampling_per_token_logps"]) * mask).abs().max() > 1e-2
+
+
 @pytest.mark.parametrize(("optimizer", "beta"), [("adamw", 0.0), ("muon", 0.05)])
 def test_a_killed_run_goes_on_exactly(start, given, tmp_path, optimizer, beta):
     config = configured(start, steps=4, iterations=2, optimizer=optimizer, beta=beta, save_every=1, validate_every=2)

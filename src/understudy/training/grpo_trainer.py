@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch.nn import functional as F  # noqa: N812 (the customary name)
 from trl import GRPOTrainer
 
@@ -140,7 +141,7 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int, *_: Any,
         compute_entropy: bool = False, compute_aux_loss: bool = False, **__: Any,
     ) -> Any:  # fmt: skip
-        if self._sampled is not None and model is self.model:
+        if self._sampled is not None and model is self.model and not _adapters_are_off(model):
             return self._sampled.to(input_ids.device), None, None
         # Prompts come padded on the left. With all padding on the right, attention needs no mask (``without_mask``),
         # and rows of similar length can be computed together, each few as wide as its longest.
@@ -200,6 +201,11 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Not at every checkpoint: it takes longer than a step of a small model."""
+
+
+def _adapters_are_off(model: Any) -> bool:
+    """Whether this is the reference: with adapters, it is the same model without them."""
+    return any(isinstance(layer, BaseTunerLayer) and layer.disable_adapters for layer in model.modules())
 
 
 def _busy(inputs: dict[str, Any]) -> torch.Tensor:
