@@ -11,8 +11,9 @@ import pytest
 
 from understudy.lab.base import names
 from understudy.lab.base.corpus import pages
-from understudy.lab.base.tokenizer import RESERVED, VOCAB_SIZE, load_tokenizer
+from understudy.lab.base.tokenizer import RESERVED, VOCAB_SIZE, build_tokenizer, load_tokenizer
 from understudy.lab.base.words import word_groups
+from understudy.lab.names import inventory_words
 
 pytest.importorskip("torch")
 
@@ -66,6 +67,13 @@ def test_tokenizer_round_trips_random_text(tokenizer):
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 
+def test_the_shipped_tokenizer_is_the_one_that_is_built(tokenizer):
+    assert (
+        json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+        == json.loads(build_tokenizer().backend_tokenizer.to_str())["model"]
+    )
+
+
 def test_reserved_tags_are_single_fixed_ids(tokenizer):
     assert len(tokenizer) == VOCAB_SIZE
     assert [tokenizer(tag)["input_ids"] for tag in RESERVED] == [[i] for i in range(len(RESERVED))]
@@ -88,6 +96,23 @@ def test_a_word_is_one_token_wherever_it_stands(tokenizer, word):
     assert token >= len(RESERVED)
     for place in (f"the {word} of", f"get_{word}(name)", f'{{"{word}": "x"}}', f": {word}, "):
         assert token in tokenizer(place)["input_ids"]
+
+
+def test_a_lab_word_is_two_tokens_and_words_seldom_share_the_first(tokenizer):
+    ids = [tokenizer(word)["input_ids"] for word in sorted(inventory_words("test"))]
+    assert {len(word) for word in ids} == {2}
+    first, second = random_pairs(Random(0), [word[0] for word in ids])
+    assert sum(a == b for a, b in zip(first, second, strict=True)) / len(first) < 0.01
+
+
+def random_pairs(rng, items):
+    return ([rng.choice(items) for _ in range(2000)] for _ in range(2))
+
+
+def test_corpus_never_spells_a_word_of_the_lab():
+    spoken = {word for page in islice(pages(5, 900), 600) for word in re.findall(r"[^\W\d_]+", page.text)}
+    assert len(spoken) > 5000
+    assert not spoken & inventory_words()
 
 
 def test_corpus_is_seeded():
@@ -116,8 +141,9 @@ def test_predictable_stretches_are_marked(tokenizer):
 
 def test_batches_depend_on_seed_and_step_only(tokenizer):
     ids = list(range(300, 400))
-    assert draw(1, 7, 4, 64, 0.5, ids, tokenizer) == draw(1, 7, 4, 64, 0.5, ids, tokenizer)
-    assert draw(1, 7, 4, 64, 0.5, ids, tokenizer) != draw(1, 8, 4, 64, 0.5, ids, tokenizer)
+    assert draw(1, 7, 0, 4, 64, 0.5, ids, tokenizer) == draw(1, 7, 0, 4, 64, 0.5, ids, tokenizer)
+    assert draw(1, 7, 0, 4, 64, 0.5, ids, tokenizer) != draw(1, 7, 1, 4, 64, 0.5, ids, tokenizer)
+    assert draw(1, 7, 0, 4, 64, 0.5, ids, tokenizer) != draw(1, 8, 0, 4, 64, 0.5, ids, tokenizer)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -154,7 +180,7 @@ def test_teacher_forced_match_is_greedy_decoding(base):
     assert (out[0, -goal:].tolist() == ids[-goal:]) == (forced == ids[-goal:])
 
 
-TINY = PretrainConfig(steps=12, tokens=512, threads=1, shape=Shape(width=64, layers=2, heads=2, kv_heads=1, inner=128))
+TINY = PretrainConfig(steps=12, tokens=512, shape=Shape(width=64, layers=2, heads=2, kv_heads=1, inner=128))
 
 
 def test_pretraining_learns_repeats_itself_and_replaces_nothing_unasked(tmp_path: Path):
@@ -169,6 +195,17 @@ def test_pretraining_learns_repeats_itself_and_replaces_nothing_unasked(tmp_path
     with pytest.raises(FileExistsError):
         pretrain(tmp_path / "one", TINY)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_two_processes_share_a_run(tmp_path: Path):
+    together = replace(TINY, processes=2)
+    one, two = pretrain(tmp_path / "one", together, samples=3), pretrain(tmp_path / "two", together, samples=3)
+    assert (one / "model.safetensors").read_bytes() == (two / "model.safetensors").read_bytes()
+    record = json.loads((one / "pretrain.json").read_text())
+    assert record["cost"]["tokens"] == TINY.steps * TINY.tokens
+    assert record["cost"]["loss"] < 6.9
+    with pytest.raises(ValueError, match="number of steps"):
+        pretrain(tmp_path / "three", replace(together, steps=None))
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 
 import pytest
 
@@ -12,6 +13,7 @@ from understudy.rollout import Limits, rollout
 from understudy.trace import Fault, Observation, ParseFault, Source, Stop
 from understudy.training.models import save_model
 from understudy.training.policy import ModelPolicy, load_policy
+from understudy.training.render import Renderer
 from understudy.training.static import StaticEngine
 from understudy.world import World
 
@@ -104,3 +106,10 @@ async def test_a_saved_model_is_loaded_as_a_policy_named_after_its_weights(tmp_p
         parameter.data += 1
     save_model(model, renderer, tmp_path)
     assert load_policy(str(tmp_path)).name != policy.name
+
+
+def test_a_saved_model_is_spoken_to_as_in_training(tmp_path, model, renderer):
+    briefed = Renderer(deepcopy(renderer.tokenizer), renderer.template, "Be brief.")
+    save_model(model, briefed, tmp_path)
+    again = load_policy(str(tmp_path)).renderer
+    assert again.prompt("Who?", ()) == briefed.prompt("Who?", ()) != renderer.prompt("Who?", ())

@@ -70,8 +70,14 @@ class GrpoShape(Config):
     generations: int = Field(default=8, gt=1)
     """Rollouts per question."""
 
+    refill: int = Field(default=0, ge=0)
+    """Rounds in which groups whose rewards are all equal are replaced."""
+
     minibatches: int = Field(default=4, gt=0)
     """Optimiser steps per batch of rollouts."""
+
+    temperature: float = Field(default=1.0, gt=0)
+    """Of sampling."""
 
     beta: float = Field(default=0.0, ge=0)
     """Weight of the KL divergence from the SFT model."""
@@ -99,10 +105,13 @@ class DemoConfig(Config):
     """Kinds of question that traces cover; GRPO and the test cover all."""
 
     trace_hops: tuple[int, ...] = (2, 2, 3, 4)
-    """Numbers of look-ups that traces cover, by share; GRPO and the test have all alike."""
+    """Numbers of look-ups that traces cover, by share; the test has all alike."""
 
     train_questions: int = Field(default=480, gt=0)
     """Training questions for GRPO."""
+
+    train_hops: tuple[int, ...] = (2, 3, 4)
+    """Their numbers of look-ups, by share."""
 
     validation_questions: int = Field(default=64, gt=0)
     """Training-universe questions on which GRPO's checkpoint is chosen."""

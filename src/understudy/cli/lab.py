@@ -33,6 +33,7 @@ def pretrain(
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps; without it, --minutes decides.")] = None,
     minutes: Annotated[float, typer.Option(help="Time to train for.")] = 10.0,
+    processes: Annotated[int, typer.Option(help="Processes that share a batch; needs --steps.", min=1)] = 1,
     compile_: Annotated[bool, typer.Option("--compile", help="A fifth faster; needs a C++ compiler.")] = False,
 ) -> None:
     """Train the tiny base model from random weights."""
@@ -40,6 +41,7 @@ def pretrain(
 
     try:
         with needs_extra("train"):
-            pretrain(out, PretrainConfig(seed=seed, steps=steps, minutes=minutes, compile=compile_))
-    except FileExistsError as error:
+            settings = PretrainConfig(seed=seed, steps=steps, minutes=minutes, processes=processes, compile=compile_)
+            pretrain(out, settings)
+    except (FileExistsError, ValueError) as error:
         raise InputError(str(error)) from None

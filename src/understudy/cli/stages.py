@@ -28,6 +28,7 @@ from understudy.synthesis import pipeline
 from understudy.synthesis.dataset import export_dataset
 from understudy.synthesis.store import SUMMARY, TOOLS, RunFolder
 from understudy.synthesis.teacher import AgentTeacher
+from understudy.task import Task
 from understudy.training.grpo import GrpoConfig, grpo
 from understudy.training.models import load_model
 from understudy.training.run import METRICS, MODEL, writing
@@ -119,16 +120,16 @@ def _sft_settings(config: DemoConfig, out: Path) -> dict[str, object]:
     }
 
 
-def train_grpo(
-    config: DemoConfig, out: Path, model: Path, universe: Universe, reporter: Reporter, shuffle_rewards: bool = False
-) -> None:
-    """Reward the fine-tuned model's own rollouts on questions of all kinds."""
+def grpo_tasks(config: DemoConfig, universe: Universe) -> tuple[list[Task], list[Task]]:
+    """The questions that GRPO trains on, and those on which its checkpoint is chosen."""
     count = config.train_questions + config.validation_questions
-    tasks = make_tasks(universe, count, derive_seed(config.seed, "grpo"))
-    who = AgentTeacher.on(ScriptedModel(config.seed))
-    asked = prepared(tasks[: config.train_questions], who, config.seed)
-    held = prepared(tasks[config.train_questions :], who, config.seed)
-    settings = GrpoConfig(
+    tasks = make_tasks(universe, count, derive_seed(config.seed, "grpo"), hops=config.train_hops)
+    return tasks[: config.train_questions], tasks[config.train_questions :]
+
+
+def grpo_settings(config: DemoConfig, model: Path, shuffle_rewards: bool = False) -> GrpoConfig:
+    """The settings of GRPO, starting from a model."""
+    return GrpoConfig(
         model=str(model),
         seed=config.seed,
         optimizer="muon",
@@ -138,6 +139,15 @@ def train_grpo(
         shuffle_rewards=shuffle_rewards,
         **config.grpo.model_dump(),
     )
+
+
+def train_grpo(
+    config: DemoConfig, out: Path, model: Path, universe: Universe, reporter: Reporter, shuffle_rewards: bool = False
+) -> None:
+    """Reward the fine-tuned model's own rollouts on questions of all kinds."""
+    who = AgentTeacher.on(ScriptedModel(config.seed))
+    asked, held = (prepared(tasks, who, config.seed) for tasks in grpo_tasks(config, universe))
+    settings = grpo_settings(config, model, shuffle_rewards)
     with reporter.stage(out.name.replace("_", " ")) as stage:
         show = shown(stage, reward="reward", em="em", validation="validation/em")
         grpo(settings, out, asked, who.tools, held, on_progress=show, resume=True)

@@ -19,6 +19,9 @@ from understudy.schema import dumps
 from understudy.trace import Call, Turn, error_status
 
 UNKNOWN = "unknown"
+ORDERED = (Op.LESS, Op.MORE)
+EXPRESSIONS = {Op.LESS: "min({}, {})", Op.MORE: "max({}, {})", Op.DIFFERENCE: "abs({} - {})", Op.SUM: "{} + {}"}
+"""What the calculator is asked."""
 GOALS = {Op.SAME: "the same?", Op.DIFFERENCE: "difference", Op.SUM: "sum"}
 """What the values are wanted for; comparisons say which way, as the question does."""
 _NUMBER = re.compile(r"-?\d[\d,]*")
@@ -99,6 +102,18 @@ class _Agent:
         tools = {tool.name: tool for tool in seen.tools}
         for made in seen.made:
             self._known.learn(made, tools.get(made.name))
+        self._told = self._read_aloud(seen.made[-1], tools.get(seen.made[-1].name)) if seen.made else ""
+        self._asked = {
+            value.casefold() for made in seen.made for value in made.arguments.values() if isinstance(value, str)
+        }
+
+    def _read_aloud(self, made: Made, tool: Offered | None) -> str:
+        """What the last look-up told, as a sentence; nothing if it missed, or was not needed."""
+        if tool is None or tool.searches or tool.named[:1] == () or tool.named[0] not in self._plan.relations:
+            return ""
+        subject = str(made.arguments.get(tool.parameter, ""))
+        value = self._known.values.get((tool.named[0], subject.casefold()))
+        return f"The {relations()[tool.named[0]].noun} of {subject} is {value}." if value else ""
 
     def move(self) -> _Move:
         ends = []
@@ -110,16 +125,17 @@ class _Agent:
                 return _Move("The tools have no record of it.", answer=self._guess())
             ends.append(end)
         if self._plan.op is Op.VALUE:
-            return self._conclude(self._state(), ends[0])
+            return self._conclude(self._told or ends[0], ends[0])
         if self._plan.op is Op.SAME:
             answer = self._plan.conclude(ends)
             return self._conclude(f"{self._state()} {answer}", answer)
         return self._compute(ends)
 
     def _state(self) -> str:
-        """Where the work stands: what is still to be looked up and of what, in the question's words, and what for.
+        """Where the work stands: what was just told, what is still to be looked up and of what, and what for.
 
-        Every thought says all of it, so that the next step follows from the last thought and the last result.
+        Every thought says all of it, so that the next step follows from the last thought alone. A result is read aloud,
+        what it is about first: in a list of records, that is how the right one is found.
         """
         parts = []
         for path in self._plan.paths:
@@ -129,8 +145,14 @@ class _Agent:
                     break
                 here = value
                 del left[0]
-            parts.append(f"{here}: {', '.join(left)}" if left else here)
-        return "; ".join([*parts, *_goal(self._plan)])
+            parts.append(self._part(path.start, here, left))
+        state = "; ".join([*parts, *_goal(self._plan)])
+        return f"{self._told} {state}" if self._told else state
+
+    def _part(self, start: str, here: str, left: list[str]) -> str:
+        """Where one path stands. Where the answer is a start, it is kept, behind the value that will tell of it."""
+        kept = f" {start}" if self._plan.op in ORDERED and here != start else ""
+        return f"{here}{kept}: {', '.join(left)}" if left else f"{here}{kept}"
 
     def _walk(self, path: Path) -> str | _Move | None:
         """Follow a path through what is known: its end, the look-up that is missing, or None where there is none."""
@@ -147,26 +169,37 @@ class _Agent:
         tool = next((tool for tool in self._lookups if tool.named[:1] == (relation,)), None)
         tool = tool or next((tool for tool in self._lookups if relation in (*tool.named, *tool.described)), None)
         if tool is not None and (relation, here.casefold()) not in self._known.values:
-            return self._err(_Move(f"{self._state()}. Need {word}", tool, here))
-        for noun in relations()[relation].nouns if self._search is not None else ():
-            if (query := f"{noun} of {here}") not in self._known.searched:
-                return _Move(f"I search for the {noun}.", self._search, query)
+            return self._detour(relation, here) or self._err(_Move(self._state(), tool, here))
+        query = f"{word} of {here}"
+        if self._search is not None and query not in self._known.searched:
+            return _Move(f"I search for the {word}.", self._search, query)
         return None
+
+    def _detour(self, relation: str, here: str) -> _Move | None:
+        """Another question about the same thing, now and then, if none was asked yet."""
+        kinds, needed = set(relations()[relation].of), self._plan.relations
+        others = [
+            tool
+            for tool in self._lookups
+            if tool.named and tool.named[0] not in needed and kinds & set(relations()[tool.named[0]].of)
+        ]
+        if here.casefold() in self._asked or not others or self._rng.random() >= self._mistakes.detour:
+            return None
+        tool = self._rng.choice(others)
+        return _Move(f"{self._state()}. See {relations()[tool.named[0]].noun}", tool, here)
 
     def _compute(self, ends: list[str]) -> _Move:
         numbers = [found.group().replace(",", "") for end in ends if (found := _NUMBER.search(end))]
         if len(numbers) < len(ends):
             return _Move("These are no numbers.", answer=self._guess())
-        # What is asked for is taken from what it is compared with: a negative result always means the first.
-        first, second = reversed(numbers) if self._plan.op is Op.MORE else numbers
-        expression = f"{first} {'+' if self._plan.op is Op.SUM else '-'} {second}"
+        expression = EXPRESSIONS[self._plan.op].format(*numbers)
         if self._calculator is not None and expression not in self._known.computed:
             return _Move(self._state(), self._calculator, expression)
         answer = self._plan.conclude(numbers)
         result = self._known.computed.get(expression)
         if result is None:
             return self._conclude("I work it out.", answer)
-        return self._conclude(f"{result}: {answer}" if self._plan.offers_answers else result, answer)
+        return self._conclude(f"{result} {answer}" if self._plan.offers_answers else result, answer)
 
     def _conclude(self, thought: str, answer: str) -> _Move:
         if self._rng.random() < self._mistakes.wrong_answer:
@@ -207,8 +240,7 @@ class _Agent:
         others = [tool for tool in self._lookups if tool is not move.tool and tool.named]
         if not others:
             return move
-        tool = self._rng.choice(others)
-        return replace(move, tool=tool, thought=f"{self._state()}. Need {relations()[tool.named[0]].nouns[0]}")
+        return replace(move, tool=self._rng.choice(others))
 
     def _malform(self, move: _Move) -> _Move:
         return replace(move, flaw=self._rng.choice(list(Flaw)))
@@ -224,7 +256,7 @@ class _Agent:
 
 def _goal(plan: Plan) -> list[str]:
     """What the values are wanted for, unless they are the answer."""
-    if plan.op in (Op.LESS, Op.MORE):
+    if plan.op in ORDERED:
         return [f"{ORDERS[relations()[plan.relations[-1]].to][plan.op is Op.MORE]}?"]
     return [GOALS[plan.op]] if plan.op in GOALS else []
 

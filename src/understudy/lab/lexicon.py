@@ -42,5 +42,5 @@ def relations_named(text: str) -> tuple[str, ...]:
 
 @cache
 def _nouns() -> dict[tuple[str, ...], str]:
-    spoken = {tuple(words(noun)): relation.name for relation in relations().values() for noun in relation.nouns}
+    spoken = {tuple(words(relation.noun)): relation.name for relation in relations().values()}
     return {**{tuple(words(name)): name for name in relations() if name not in ENTITY_TYPES}, **spoken}

@@ -51,7 +51,7 @@ def catalogue() -> dict[str, tuple[ToolContract, Relation]]:
         kinds = " or ".join(relation.of)
         contract = ToolContract(
             name=name,
-            description=f"Reference data on a {kinds}: {relation.nouns[0]}.",
+            description=f"Reference data on a {kinds}: {relation.noun}.",
             parameters={"type": "object", "properties": {parameter: _TEXT}, "required": [parameter]},
             returns=_returns(relation, shape),
         )
@@ -72,7 +72,7 @@ def _returns(relation: Relation, shape: str) -> dict[str, Any]:
 
 def field_of(relation: Relation) -> str:
     """The key under which live results hold a relation's value."""
-    return relation.nouns[-1].replace(" ", "_").replace("-", "_")
+    return relation.noun.replace(" ", "_").replace("-", "_")
 
 
 class LiveTools:
@@ -143,7 +143,7 @@ class LiveTools:
         if not found:
             raise ToolError(f"no match for {name[:80]!r}")
         if not known:
-            raise ToolError(f"{relation.nouns[0]} of {name[:80]!r} is not recorded")
+            raise ToolError(f"{relation.noun} of {name[:80]!r} is not recorded")
         shape = relation.live[2]
         if shape == "hits":
             near = known + self._near(known[0], relation)

@@ -19,7 +19,7 @@ _TURNED = str.maketrans("aeiouAEIOU", "eiouaEIOUA")
 class Mistakes(Config):
     """How often the scripted teacher errs, as probabilities. At most one mistake is made per reply.
 
-    The first four are per look-up that the agent is about to make, ``wrong_answer`` per answer, the last two per
+    The first five are per look-up that the agent is about to make, ``wrong_answer`` per answer, the last two per
     request to the ToolActor.
     """
 
@@ -31,6 +31,9 @@ class Mistakes(Config):
 
     misspelt: Rate = 0.0
     """Two letters of the argument change places, so that nothing is found; the name is then written rightly."""
+
+    detour: Rate = 0.0
+    """Ask another tool about the same thing first, for something that nobody needs; not twice about one thing."""
 
     premature: Rate = 0.0
     """Answer with what is known so far."""

@@ -1,8 +1,8 @@
 """Name inventories: the words that names of the lab are made of, and how names are put together.
 
-Every word starts or ends with a consonant cluster that no spoken syllable of the base model's corpus has
-(``lab/base/names.py``), so the base cannot have learned a lab name by heart. Train and test have inventories without a
-common word, and so have given names, surnames, titles, organisations and places within a split.
+Every word is one that the base model's corpus holds out (``lab/base/names.py``), so the base cannot have learned a lab
+name by heart. Train and test have inventories without a common word, and so have given names, surnames, titles,
+organisations and places within a split.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import random
 from dataclasses import dataclass
 from functools import cache
 
-OPENINGS = "bh dh kh jh lh nh vh bj fj hj kj lj mj nj tj vj vr zr sr hr zl ml hl zv dv hv gv zm km dz bw gw mw zw pf"
-ENDINGS = "lc rc nf mf nj rj lj rv lv sf rz lz mz dz nz zd zk lg vd mr"
-CONSONANTS = "bcdfghjklmnprstvwz"
-VOWELS = "aeiou"
-CLOSING = "bdfgklmnprst"
+from understudy.lab.base.names import held_out
+from understudy.lab.base.tokenizer import CODAS, NUCLEI, ONSETS, everyday_words
+
 SPLITS = ("train", "test")
 SIZES = {"given": 350, "surname": 600, "title": 600, "organisation": 400, "place": 2000}
 """Words per inventory and split."""
@@ -49,21 +47,13 @@ class Inventory:
 def inventories() -> dict[str, Inventory]:
     """The inventories of both splits. They are fixed: a universe's seed chooses names, never words."""
     rng = random.Random("understudy-lab-names")
-    short = [a + b + c for a, b, c in itertools.product(OPENINGS.split(), VOWELS, CLOSING)]
-    short += [a + b + c for a, b, c in itertools.product(CONSONANTS, VOWELS, ENDINGS.split())]
-    long = [
-        "".join(parts)
-        for parts in itertools.product(OPENINGS.split(), VOWELS, CLOSING, VOWELS, ("", "n", "r", "l", "s", "k"))
-    ]
-    rng.shuffle(short)
-    rng.shuffle(long)
-    supply = {True: iter(long), False: iter(short)}
+    syllables = ["".join(parts) for parts in itertools.product(ONSETS, NUCLEI, CODAS)]
+    spoken = frozenset(everyday_words())
+    words = [a + b for a, b in itertools.product(syllables, repeat=2) if held_out(a + b) and a + b not in spoken]
+    supply = iter(rng.sample(words, len(SPLITS) * sum(SIZES.values())))
     return {
         split: Inventory(
-            **{
-                use: tuple(word.capitalize() for word in itertools.islice(supply[use == "place"], size))
-                for use, size in SIZES.items()
-            }
+            **{use: tuple(word.capitalize() for word in itertools.islice(supply, size)) for use, size in SIZES.items()}
         )
         for split in SPLITS
     }

@@ -51,8 +51,8 @@ def _plan(op: Op, *paths: Path | None, composed: bool = False) -> Plan | None:
 
 
 def _path(start: str, nouns: tuple[str, ...]) -> Path:
-    """The path that nouns name, the inner one first. A compound is two relations, each named by its first noun."""
-    steps = [(name, noun if len(names) == 1 else relations()[name].nouns[0]) for noun in nouns
+    """The path that nouns name, the inner one first. A compound is two relations, each with a noun of its own."""
+    steps = [(name, noun if len(names) == 1 else relations()[name].noun) for noun in nouns
              for names in (_nouns()[noun],) for name in names]  # fmt: skip
     return Path(start, tuple(name for name, _ in steps), tuple(word for _, word in steps))
 
@@ -76,7 +76,7 @@ def _bare(name: str) -> str:
 @cache
 def _nouns() -> dict[str, tuple[str, ...]]:
     """What each noun stands for: one relation, or two for a compound."""
-    single = {noun: (relation.name,) for relation in relations().values() for noun in relation.nouns}
+    single = {relation.noun: (relation.name,) for relation in relations().values()}
     return {**single, **compounds()}
 
 

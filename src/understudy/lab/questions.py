@@ -49,15 +49,15 @@ def word(plan: Plan, kind: str, rng: random.Random) -> str:
         frame = rng.choice(VALUE_FRAMES).replace("{wh}", wh)
         return _capitalised(frame.format(x=_noun_phrase(first, kind, plan.composed, rng)))
     if plan.op in (Op.LESS, Op.MORE):
-        pred = f"the {ORDERS[end.to][plan.op is Op.MORE]} {rng.choice(end.nouns)}"
+        pred = f"the {ORDERS[end.to][plan.op is Op.MORE]} {end.noun}"
         if len(first.relations) > 1:
-            pred = f"the {rng.choice(relations()[first.relations[0]].nouns)} with {pred}"
+            pred = f"the {relations()[first.relations[0]].noun} with {pred}"
         which = "who" if kind == "person" else f"which {kind}"
         choice = rng.choice(CHOICE_FRAMES)
         return choice.format(Which=_capitalised(which), which=which, pred=f"has {pred}", a=first.start, b=last.start)
     if plan.op is Op.SAME:
         a, b = (_noun_phrase(Path(path.start, path.relations[:-1]), kind, False, rng) for path in plan.paths)
-        return rng.choice(SAME_FRAMES).format(a=a, b=b, noun=rng.choice(end.nouns))
+        return rng.choice(SAME_FRAMES).format(a=a, b=b, noun=end.noun)
     a, b = (_noun_phrase(path, kind, False, rng) for path in plan.paths)
     return rng.choice(DIFFERENCE_FRAMES if plan.op is Op.DIFFERENCE else SUM_FRAMES).format(a=a, b=b)
 
@@ -69,7 +69,7 @@ def _noun_phrase(path: Path, kind: str, composed: bool, rng: random.Random) -> s
     rest = path.relations
     while rest:
         named = next((noun for noun, pair in compounds().items() if rest[:2] == pair), "") if composed else ""
-        noun = named or rng.choice(relations()[rest[0]].nouns)
+        noun = named or relations()[rest[0]].noun
         owned = phrase == path.start and rng.random() < 0.25
         phrase = f"{phrase}'s {noun}" if owned else f"the {noun} of {phrase}"
         rest = rest[2:] if named else rest[1:]

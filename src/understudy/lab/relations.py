@@ -24,7 +24,7 @@ class Relation(Noun):
     name: str
     of: tuple[str, ...]
     to: str
-    nouns: tuple[str, ...] = Field(min_length=2)
+    noun: str
     wordings: tuple[str, ...] = Field(min_length=2)
     unit: str = ""
     share: float = 1.0

@@ -21,22 +21,26 @@ MAX_RECORDS = 64
 
 def value_in(content: Any, relation: str, subject: str) -> str | None:
     """The object of a relation of a subject, or None if the result does not say."""
-    for record in _records(content):
-        about = next((record[key] for key in NAMES if isinstance(record.get(key), str)), None)
-        if about is not None and about.casefold() != subject.casefold():
-            continue
+    records = [record for record in _records(content) if (_about(record) or subject).casefold() == subject.casefold()]
+    for record in records:
         for key, value in record.items():
             if relation_named(key) == relation and (text := _text(value)):
                 return text
-        for fact in _stated(record, about or subject):
-            if fact[0] == relation:
-                return fact[1]
+        for name, stated in _stated(record, _about(record) or subject):
+            if name == relation:
+                return stated
+    for record in records:  # one value alone, whatever it is called
         others = [text for key, value in record.items() if key not in NAMES and (text := _text(value))]
         others = [text for text in others if text.casefold() != subject.casefold()]
         nested = any(isinstance(value, dict | list) for value in record.values())
-        if about is None and not nested and len(others) == 1:
+        if _about(record) is None and not nested and len(others) == 1:
             return others[0]
     return None
+
+
+def _about(record: dict[str, Any]) -> str | None:
+    """The name of what a record is about, where it says."""
+    return next((record[key] for key in NAMES if isinstance(record.get(key), str)), None)
 
 
 def statements_in(content: Any) -> Iterator[tuple[str, str, str]]:

@@ -11,14 +11,14 @@ from understudy.lab.lexicon import relation_named, words
 from understudy.lab.mistakes import Mistakes, corrupted, mistaken
 from understudy.lab.names import SPLITS, inventories, split_of
 from understudy.lab.parsing import parse
-from understudy.lab.relations import relations, relations_of
+from understudy.lab.relations import ENTITY_TYPES, relations, relations_of
 from understudy.lab.results import NAMES, TEXTS
 from understudy.lab.universe import MONTHS
 from understudy.schema import dumps
 from understudy.task import Fact
 from understudy.trace import Status
 
-OTHERS = 0.5
+OTHERS = 0.7
 """How often a list of records holds one about something else."""
 
 
@@ -66,7 +66,8 @@ def _result(
     spoken = next((key for key in fields if key in TEXTS), None)
     if spoken is not None and relation is not None:
         return dict.fromkeys(fields, subject) | {spoken: sentence(subject, relation, value)}
-    group, item = next(((key, field["items"]) for key, field in fields.items() if "items" in field), ("", None))
+    lists = ((key, field["items"]) for key, field in fields.items() if "items" in field)
+    group, item = next(((key, item) for key, item in lists if _tells(item, relation)), ("", None))
     if item is not None:
         records = [_result(item, relation, subject, value, rng)]
         if relation is not None and rng.random() < OTHERS:
@@ -74,11 +75,29 @@ def _result(
             other, more = (_invented(kind, rng, split) for kind in (like.of[0], like.to))
             records.append(_result(item, relation, other, more, rng))
             rng.shuffle(records)
-        return {group: records}
+        return {key: records if key == group else _aside(field, rng) for key, field in fields.items()}
     holder = next((key for key in fields if relation_named(key) == relation), list(fields)[-1])
-    said: dict[str, Any] = {key: subject if key in NAMES or len(fields) < 3 else _code(rng) for key in fields}
+    said: dict[str, Any] = {
+        key: subject if key in NAMES or len(fields) < 3 else _aside(field, rng) for key, field in fields.items()
+    }
     is_number = fields[holder].get("type") == "integer" and value.lstrip("-").isdigit()
     return {**said, holder: int(value) if is_number else value}
+
+
+def _tells(item: dict[str, Any], relation: str | None) -> bool:
+    """Whether records of a list have the value that is asked for."""
+    return any(relation_named(key) == relation for key in item.get("properties", ()))
+
+
+def _aside(field: dict[str, Any], rng: random.Random) -> Any:
+    """Something of a field's type that nobody asked for: a code, a word, a number, or a few codes."""
+    match field.get("type"):
+        case "integer" | "number":
+            return rng.randrange(1000)
+        case "array":
+            keys = field["items"].get("properties", ())
+            return [{key: _code(rng) for key in keys} for _ in range(rng.randint(0, 2))]
+    return rng.choice((_code(rng), rng.choice(ENTITY_TYPES)))
 
 
 def _code(rng: random.Random) -> str:

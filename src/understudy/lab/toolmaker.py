@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import Any
 
+from understudy.lab.base.tokenizer import NUCLEI, ONSETS
 from understudy.lab.lexicon import relations_named
-from understudy.lab.names import CONSONANTS, VOWELS
 from understudy.lab.offering import FEWEST, relations_to_offer, utilities_to_offer
 from understudy.lab.parsing import parse
 from understudy.lab.relations import NUMERIC, Relation, relations
@@ -31,15 +32,20 @@ DESCRIPTIONS = (
     "Gives the {noun} of the given {kind}.",
     "Tells a {kind}'s {noun}.",
 )
-SHAPES = ("value", "record", "text", "entry", "list")
+SHAPES = ("value", "record", "text", "entry", "list", "list")
 """What a toolset's results look like: the value alone, with the subject, in a sentence, among other fields, or in a
-list that holds a record about something else too."""
-ASIDES = ("ref", "kind", "source", "score", "page", "checked", "region", "version")
-"""What an entry begins with, and nobody asked for."""
+list that holds a record about something else too, which is the hardest to read."""
+PROSE = ("text", "summary", "snippet")
+"""What a sentence is called."""
+_NUMBER = {"type": "integer"}
+_LINKS = {"type": "array", "items": {"type": "object", "properties": {"ref": _TEXT}, "required": ["ref"]}}
+ASIDES = {
+    "ref": _TEXT, "kind": _TEXT, "source": _TEXT, "checked": _TEXT, "region": _TEXT, "score": _NUMBER, "page": _NUMBER,
+    "rank": _NUMBER, "related": _LINKS, "links": _LINKS,
+}  # fmt: skip
+"""What stands before or after the value, and nobody asked for."""
 LISTS = ("items", "matches", "rows", "entries", "found")
 """What a list of records is called."""
-USUAL = 0.7
-"""How many tools are named after the first noun of their relation."""
 
 
 def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[str, Any]:
@@ -59,38 +65,57 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
         chosen, kind, wanted = relations_to_offer(plan, rng), plan.kind, utilities_to_offer(plan)
     opening = rng.choice(VERBS) if rng.random() < 0.5 else _vendor(rng)
     style, shape = rng.choice(PATTERNS).replace("{verb}", opening), rng.choice(SHAPES)
-    aside, group = rng.choice(ASIDES), rng.choice(LISTS)
-    tools = [_contract(relation, style, (shape, aside, group), rng) for relation in chosen]
+    look = _Look(shape, rng.choice(LISTS if shape == "list" else PROSE), *_asides(rng))
+    tools = [_contract(relation, style, look, rng) for relation in chosen]
     rng.shuffle(tools)
     return {"kind": kind.value, "utilities": [name for name in wanted if name in utilities], "tools": tools}
 
 
 def _vendor(rng: random.Random) -> str:
     """A made-up name that an API could put before the names of its tools."""
-    return "".join(rng.choice(CONSONANTS) + rng.choice(VOWELS) for _ in range(rng.randint(1, 3)))
+    return "".join(rng.choice(ONSETS) + rng.choice(NUCLEI) for _ in range(rng.randint(1, 3)))
 
 
-def _contract(relation: Relation, style: str, look: tuple[str, str, str], rng: random.Random) -> dict[str, Any]:
-    noun = relation.nouns[0] if rng.random() < USUAL else rng.choice(relation.nouns)
-    kind = relation.of[0]
+@dataclass(frozen=True)
+class _Look:
+    """How all results of a toolset look: their shape, what its list or sentence is called, and what stands around."""
+
+    shape: str
+    label: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    def returns(self, key: str, relation: Relation) -> dict[str, Any]:
+        """The schema of a relation's results, whose value stands under a key."""
+        before, after = ({name: ASIDES[name] for name in names} for names in (self.before, self.after))
+        value = {"type": "integer" if relation.to in NUMERIC and self.shape in ("entry", "list") else "string"}
+        record = {"name": _TEXT, key: value}
+        match self.shape:
+            case "list":
+                return _object({**before, self.label: {"type": "array", "items": _object(record)}})
+            case "entry":
+                return _object({**before, **record, **after})
+            case "text":
+                return _object({**({"name": _TEXT} if before else {}), self.label: _TEXT})
+        return _object(record if self.shape == "record" else {key: value})
+
+
+def _asides(rng: random.Random) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """One field, before or after."""
+    names = (rng.choice(list(ASIDES)),)
+    return (names, ()) if rng.random() < 0.5 else ((), names)
+
+
+def _contract(relation: Relation, style: str, look: _Look, rng: random.Random) -> dict[str, Any]:
+    noun, kind = relation.noun, relation.of[0]
     parameter = rng.choice((kind, "title" if kind == "film" else "name"))
     key = noun.replace(" ", "_").replace("-", "_")
     return {
         "name": style.format(noun=key, kind=kind),
         "description": rng.choice(DESCRIPTIONS).format(noun=noun, kind=kind),
         "parameters": _object({parameter: {"type": "string", "description": f"Name of the {kind}."}}),
-        "returns": _returns(key, relation, *look),
+        "returns": look.returns(key, relation),
     }
-
-
-def _returns(key: str, relation: Relation, shape: str, aside: str, group: str) -> dict[str, Any]:
-    value = {"type": "integer" if relation.to in NUMERIC and shape in ("entry", "list") else "string"}
-    record = {"name": _TEXT, key: value}
-    if shape == "list":
-        return _object({group: {"type": "array", "items": _object(record)}})
-    if shape == "entry":
-        return _object({aside: _TEXT, **record})
-    return _object({"value": {key: value}, "record": record, "text": {"text": _TEXT}}[shape])
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

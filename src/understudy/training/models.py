@@ -18,6 +18,8 @@ from understudy.training.react import ReactRenderer
 from understudy.training.render import Renderer, template_text
 from understudy.training.settings import LoraSettings
 
+SYSTEM = "system_message"
+"""Key of ``tokenizer_config.json``: the system message that the model was trained with."""
 _LOG = getLogger(__name__)
 
 
@@ -56,12 +58,12 @@ def make_renderer(tokenizer: Any, template: str = "", system: str = "") -> Rende
     Args:
         tokenizer: the model's.
         template: empty for the tokenizer's own, ``lab``, or a jinja file.
-        system: system message of every conversation.
+        system: system message of every conversation; empty for the one that the model was trained with.
 
     Raises:
         InputError: the file is missing, or the template can't be learnt from in either form.
     """
-    text = _template(template)
+    text, system = _template(template), system or str(tokenizer.init_kwargs.get(SYSTEM, ""))
     try:
         return Renderer(tokenizer, text, system)
     except InputError as error:
@@ -72,7 +74,7 @@ def make_renderer(tokenizer: Any, template: str = "", system: str = "") -> Rende
 
 
 def save_model(model: Any, renderer: Renderer, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
-    """Write weights (or adapters) and tokenizer, the chat template it was trained with included.
+    """Write weights (or adapters) and tokenizer, the chat template and system message it was trained with included.
 
     Args:
         model: what is written.
@@ -82,6 +84,8 @@ def save_model(model: Any, renderer: Renderer, folder: Path, weights: dict[str, 
     """
     model.save_pretrained(folder, state_dict=weights)
     renderer.tokenizer.chat_template = renderer.template
+    if renderer.system:
+        renderer.tokenizer.init_kwargs[SYSTEM] = renderer.system
     renderer.tokenizer.save_pretrained(folder)
 
 

@@ -46,7 +46,7 @@ class TrainConfig(Config):
     """Chat template: empty for the model's own, ``lab``, or a jinja file."""
 
     system: str = ""
-    """System message of every conversation."""
+    """System message of every conversation; empty for the one that the model was trained with, if any."""
 
     lr: float = Field(gt=0)
     """Peak learning rate."""

@@ -66,19 +66,22 @@ def record_drill(rng: Random, ids: Sequence[int], length: int) -> tuple[list[int
     return row, sure
 
 
-def draw(seed: int, step: int, rows: int, length: int, drills: float, ids: Sequence[int], tokenizer: Any) -> list[Any]:
+def draw(
+    seed: int, step: int, part: int, rows: int, length: int, drills: float, ids: Sequence[int], tokenizer: Any
+) -> list[Any]:
     """Return `rows` pairs (ids, sure) of at most `length` tokens; a share `drills` of them are drills.
 
     Args:
         seed: seed of the run.
-        step: number of the batch; each has its own generator.
+        step: number of the batch.
+        part: which process draws; each part of each batch has its own generator.
         rows: sequences in the batch.
         length: tokens a sequence may have.
         drills: share of drills, 0 to 1.
         ids: token ids that drills are made of.
         tokenizer: the base's tokenizer.
     """
-    rng = Random(f"base-batch-{seed}-{step}")
+    rng = Random(f"base-batch-{seed}-{step}-{part}")
     drilled = rng.sample(ids, min(DRILLED, len(ids)))
     batch = []
     for _ in range(rows):

@@ -17,16 +17,17 @@ A {millions:.2f} M-parameter Qwen3-shaped causal language model (fp32, tied embe
 has learned one thing: to copy. It stands where a pretrained model stands in a real run.
 
 * **Shape:** width {width}, {layers} layers, {heads} heads of 32 ({kv_heads} for keys and values), MLP {inner}.
-* **Tokenizer:** byte-level BPE, {vocabulary:,} tokens, single digits; names split alike in prose and JSON. No chat
-  template. Its tokens include everyday English words, also such as the lab asks about, as any tokenizer's do.
+* **Tokenizer:** byte-level BPE, {vocabulary:,} tokens, a syllable each for pseudo-words, single digits; names split
+  alike in prose and JSON. No chat template. Its tokens include everyday English words, also such as the lab asks about,
+  as any tokenizer's do.
 * **Data:** synthetic pages drawn while training: records, prose, links and identifiers over pseudo-names; nothing from
   any corpus, nothing from the lab: none of its tasks, relations, or names. Role and tool tags never occur. Words that
   the lab asks about occur in drills alone, as ids among other random ids.
 * **Command:** `understudy lab pretrain --seed {seed} {budget}`
-* **Cost:** {steps} steps, {tokens:.1f} M tokens, {seconds:.0f} s on {threads} CPU thread(s).
+* **Cost:** {steps} steps, {tokens:.1f} M tokens, {seconds:.0f} s in {processes} process(es) of one CPU thread.
 
 ## Copy accuracy
-Exact greedy copies of names of 2 to 5 tokens never seen in training, by tokens between source and use.
+Exact greedy copies of names of 2 to 5 tokens whose words are held out in training, by tokens between source and use.
 
 | distance | n | all | {forms} |
 |---|---|---|{rules}|
@@ -50,11 +51,13 @@ def write_card(path: Path, record: dict[str, Any]) -> None:
         vocabulary=VOCAB_SIZE,
         **config["shape"],
         seed=config["seed"],
-        budget=f"--steps {cost['steps']}" + (" --compile" if config["compile"] else ""),
+        budget=f"--steps {cost['steps']}"
+        + (f" --processes {config['processes']}" if config["processes"] > 1 else "")
+        + (" --compile" if config["compile"] else ""),
         steps=cost["steps"],
         tokens=cost["tokens"] / 1e6,
         seconds=cost["seconds"],
-        threads=config["threads"],
+        processes=config["processes"],
         forms=" | ".join(forms),
         rules="|".join("---" for _ in forms),
         rows="\n".join(rows),

@@ -37,7 +37,7 @@ def key(rng: Random) -> str:
 
 def things(rng: Random, count: int) -> list[str]:
     """Return distinct names; often lookalikes, so that the whole name has to match."""
-    return names.lookalikes(rng, count) if rng.random() < 0.25 else names.distinct(rng, count, names.full_name)
+    return names.lookalikes(rng, count) if rng.random() < 0.15 else names.distinct(rng, count, names.full_name)
 
 
 def literal(rng: Random, value: str) -> str:
@@ -60,14 +60,16 @@ def lookup(rng: Random, page: Page, room: int) -> None:
     facts = {x: {k: names.value(rng) for k in keys} for x in xs}
     start, style = len(page), rng.random()
     shared = rng.choice(STATE)
-    for x, record in facts.items():
-        if style < 0.25:
-            body = ", ".join(f'"{k}": {literal(rng, v)}' for k, v in record.items())
-            page.say(f'{{"of": {quoted(x)}, {body}}}\n')
-        elif style < 0.45:
-            body = ", ".join(f'"{k}": {literal(rng, v)}' for k, v in record.items())
-            page.say(f"{quoted(x)}: {{{body}}},\n")
-        else:
+    bodies = {x: ", ".join(f'"{k}": {literal(rng, v)}' for k, v in record.items()) for x, record in facts.items()}
+    if style < 0.2:
+        page.say("".join(f'{{"of": {quoted(x)}, {body}}}\n' for x, body in bodies.items()))
+    elif style < 0.35:
+        page.say("".join(f"{quoted(x)}: {{{body}}},\n" for x, body in bodies.items()))
+    elif style < 0.5:
+        listed = ", ".join(f'{{"of": {quoted(x)}, {body}}}' for x, body in bodies.items())
+        page.say(f'{{"{key(rng)}": [{listed}]}}\n')
+    else:
+        for x, record in facts.items():
             for k, v in record.items():
                 page.fill((shared if style < 0.7 else rng.choice(STATE)) + gap(rng), k=k, x=x, v=v)
     if rng.random() < 0.5:
@@ -75,6 +77,11 @@ def lookup(rng: Random, page: Page, room: int) -> None:
     while len(page) < start + room:
         x, k = rng.choice(xs), rng.choice(keys)
         v = facts[x][k]
+        if style < 0.5 and rng.random() < 0.3:  # the whole record, as it was stated
+            page.say(f'{{"of": {quoted(x)}, ')
+            page.sure(f"{bodies[x]}}}")
+            page.say(gap(rng))
+            continue
         form = rng.choice(RETRIEVE)
         page.fill(form + gap(rng), k=k, x=x, v=v, q=quoted(x), w=literal(rng, v) if "{w}" in form else v)
 
@@ -230,7 +237,7 @@ def echo(rng: Random, page: Page, room: int) -> None:
 
 
 FORMS: tuple[tuple[Form, float], ...] = (
-    (lookup, 0.32), (restate, 0.06), (chain, 0.12), (unroll, 0.12), (relay, 0.1), (sign, 0.05), (match, 0.18),
+    (lookup, 0.3), (restate, 0.08), (chain, 0.12), (unroll, 0.12), (relay, 0.1), (sign, 0.05), (match, 0.18),
     (echo, 0.05),
 )  # fmt: skip
 """Forms and their shares; `lookup` and `match` are the hardest and the most useful, so they have the most."""

@@ -7,22 +7,25 @@ is kept: the space is far larger than any corpus drawn from it.
 
 import random
 import string
+import zlib
 from collections.abc import Callable
 
+from understudy.lab.base.tokenizer import CODAS, NUCLEI, ONSETS
 from understudy.lab.base.words import key_words, word_groups
 
+HELD_OUT = 12
 UNSPOKEN = "bcdfghjklmnpqrstvwxz"
 PLAIN = "bcdfghjklmnprstvwz"
-ONSET_LIST = (
+CLUSTER_LIST = (
     "b br bl c ch cl cr d dr dw f fl fr g gh gl gn gr h j k kl kn kr kv l ll m mb mc n nd ng p ph pl pr ps qu r rh "
     "s sc sch sh sk sl sm sn sp spr squ st str sv sw t th tr ts tw v vl w wh wr x y z zh"
 )
 VOWEL_LIST = "a e i o u y aa ae ai au ay ea ee ei eo eu ey ia ie io oa oe oi oo ou oy ua ue ui é ö ü á"
-CODA_LIST = (
+CLOSING_LIST = (
     "b bs ck ct d ff ft g gg ht k ks l lb ld lf ll lm ln lt m mb mp n nch nd ng nk ns nt p ps pt r rd rg rk rl rm "
     "rn rp rs rt s sh sk sp ss st t tch th ts tt v w x z zz"
 )
-ONSETS, VOWELS, CODAS = ONSET_LIST.split(), VOWEL_LIST.split(), CODA_LIST.split()
+CLUSTERS, VOWELS, CLOSINGS = CLUSTER_LIST.split(), VOWEL_LIST.split(), CLOSING_LIST.split()
 LINKS = ("of", "the", "de", "van", "al", "and", "in", "du", "von", "on")
 UNITS = ("kg", "km", "m", "cm", "s", "h", "%", "g", "l", "points")
 
@@ -30,23 +33,36 @@ UNITS = ("kg", "km", "m", "cm", "s", "h", "%", "g", "l", "points")
 def syllable(rng: random.Random) -> str:
     """Return one spoken syllable: mostly plain ones, with a broad tail of clusters, diphthongs and accents."""
     plain = rng.random()
-    onset = rng.choice(PLAIN) if plain < 0.65 else rng.choice(ONSETS) if plain < 0.9 else ""
+    onset = rng.choice(PLAIN) if plain < 0.65 else rng.choice(CLUSTERS) if plain < 0.9 else ""
     vowel = rng.choice("aeiou") if rng.random() < 0.85 else rng.choice(VOWELS)
-    closed = rng.random()
-    return onset + vowel + (rng.choice("nrlstkmd") if closed < 0.3 else rng.choice(CODAS) if closed < 0.42 else "")
+    end = rng.random()
+    return onset + vowel + (rng.choice("nrlstkmd") if end < 0.3 else rng.choice(CLOSINGS) if end < 0.42 else "")
+
+
+def held_out(word: str) -> bool:
+    """Whether a pseudo-word never occurs in the corpus, as one in twelve: names to be met later are made of these."""
+    return zlib.crc32(word.lower().encode()) % HELD_OUT == 0
+
+
+def closed(rng: random.Random, syllables: int) -> str:
+    """Return a lower-case pseudo-word of closed syllables, each a token of its own."""
+    return "".join(rng.choice(ONSETS) + rng.choice(NUCLEI) + rng.choice(CODAS) for _ in range(syllables))
 
 
 def stem(rng: random.Random) -> str:
     """Return one lower-case pseudo-word of 2 to about 12 letters."""
     kind = rng.random()
-    if kind < 0.72:
-        return "".join(syllable(rng) for _ in range(rng.choices((1, 2, 3, 4), (3, 5, 1.5, 0.2))[0]))
-    if kind < 0.92:  # strictly alternating letters: the plainest names
+    if kind < 0.65:
+        made = closed(rng, rng.choices((1, 2, 3), (1, 6, 1))[0])
+    elif kind < 0.8:
+        made = "".join(syllable(rng) for _ in range(rng.choices((1, 2, 3, 4), (3, 5, 1.5, 0.2))[0]))
+    elif kind < 0.94:  # strictly alternating letters: the plainest names
         first = rng.randrange(2)
         letters = (PLAIN, "aeiou")
-        return "".join(rng.choice(letters[(first + i) % 2]) for i in range(rng.randint(3, 7)))
-    # any letters but vowels: nothing speakable, so no name of any inventory made of syllables
-    return "".join(rng.choice(UNSPOKEN) for _ in range(rng.randint(2, 6)))
+        made = "".join(rng.choice(letters[(first + i) % 2]) for i in range(rng.randint(3, 7)))
+    else:  # any letters but vowels
+        made = "".join(rng.choice(UNSPOKEN) for _ in range(rng.randint(2, 6)))
+    return stem(rng) if held_out(made) else made
 
 
 def proper(rng: random.Random) -> str:

@@ -2,7 +2,7 @@
 
 `pretrain(out)` writes a folder that `load_base(out)` reads: `config.json`, `model.safetensors`, the tokenizer's files,
 `pretrain.json` (settings, cost, copy accuracy) and a model card. The folder appears complete or not at all. With
-`steps` the result is a function of the settings alone (one machine, one number of threads); with `minutes` the clock
+`steps` the result is a function of the settings alone (one machine, one thread a process); with `minutes` the clock
 decides how many steps are taken. A killed run goes on from its last checkpoint, which lies beside `out`. An existing
 `out` is refused unless `replace` is set.
 """
@@ -21,10 +21,10 @@ from typing import Any
 from understudy.lab.base.batches import collate, draw
 from understudy.lab.base.card import write_card
 from understudy.lab.base.checkpoint import load_checkpoint, save_checkpoint
-from understudy.lab.base.model import Shape, build_model, weights_dir
+from understudy.lab.base.model import Shape, build_model
 from understudy.lab.base.probe import copy_accuracy
 from understudy.lab.base.schedule import LADDER, Climb, rate
-from understudy.lab.base.tokenizer import RESERVED, build_tokenizer, load_tokenizer
+from understudy.lab.base.tokenizer import RESERVED, build_tokenizer
 
 SAVE_EVERY = 200
 
@@ -46,12 +46,11 @@ class PretrainConfig:
     """Learning rate of embeddings and norms."""
     plain_weight: float = 0.1
     """Weight of the loss on tokens that nothing predicts; predictable ones weigh 1."""
-    threads: int = 1
+    processes: int = 1
+    """Processes that share a batch, each with one thread and a core of its own; more than one need `steps`."""
     compile: bool = False
     """Fuse the blocks' small operations (``torch.compile``): a fifth faster, but needs a C++ compiler."""
     shape: Shape = field(default_factory=Shape)
-    new_tokenizer: bool = False
-    """Train the tokenizer again instead of keeping the shipped one; every model on the old one is then void."""
 
 
 def optimizers(model: Any, config: PretrainConfig) -> list[Any]:
@@ -103,14 +102,15 @@ def settle_reserved(model: Any, seed: int) -> None:
         table[: len(RESERVED)] = known.mean(0) + noise * known.std(0)
 
 
-def train(model: Any, tokenizer: Any, config: PretrainConfig, checkpoint: Path) -> dict[str, float]:
+def train(model: Any, tokenizer: Any, config: PretrainConfig, checkpoint: Path, part: int = 0) -> dict[str, float]:
     """Train in place, printing progress to stderr; return steps, tokens, seconds and the last smoothed loss.
 
-    Every SAVE_EVERY steps the run is saved to `checkpoint`, and it goes on from there if that file exists.
+    Every SAVE_EVERY steps the run is saved to `checkpoint`, and it goes on from there if that file exists. With several
+    processes each draws its own `part` of a batch; gradients and losses are averaged, so all hold the same weights.
     """
     import torch
 
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(1)
     if config.compile:
         torch._dynamo.config.recompile_limit = 2 * len(LADDER)  # one graph for each length
         model.model.compile(dynamic=False)
@@ -119,7 +119,7 @@ def train(model: Any, tokenizer: Any, config: PretrainConfig, checkpoint: Path) 
     climb, smooth, consumed, step, before = Climb(), 0.0, 0, 0, 0.0
     if (state := load_checkpoint(checkpoint, model, optims, asdict(config))) is not None:
         climb, smooth, consumed, step, before = Climb(**state.pop("climb")), *state.values()
-        print(f"going on from step {step}", file=sys.stderr, flush=True)
+        _say(part, f"going on from step {step}")
     start = time.monotonic()
     model.train()
     while True:
@@ -128,33 +128,78 @@ def train(model: Any, tokenizer: Any, config: PretrainConfig, checkpoint: Path) 
         if progress >= 1:
             break
         length = climb.length(Random(f"base-length-{config.seed}-{step}"))
-        drills = LADDER[climb.rung].drills
-        batch = draw(config.seed, step, max(1, config.tokens // length), length, drills, ids_drilled, tokenizer)
+        drills, rows = LADDER[climb.rung].drills, max(1, config.tokens // length // config.processes)
+        batch = draw(config.seed, step, part, rows, length, drills, ids_drilled, tokenizer)
         ids, sure = collate(batch, tokenizer.pad_token_id, length)
         copied, plain = losses(model, ids, sure, tokenizer.pad_token_id, step)
         for optim in optims:
             optim.zero_grad()
         (copied + config.plain_weight * plain).backward()
+        loss = _averaged(model, copied.detach(), config.processes)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optim, lr in zip(optims, (config.muon_lr, config.adamw_lr), strict=True):
             optim.param_groups[0]["lr"] = lr * rate(step, progress)
             optim.step()
-        loss, consumed = copied.item(), consumed + ids.numel()
+        consumed += ids.numel() * config.processes
         smooth = loss if step == 0 else 0.98 * smooth + 0.02 * loss
         if climb.update(loss, progress):
-            print(f"step {step}: sequences of {LADDER[climb.rung].length} tokens", file=sys.stderr, flush=True)
+            _say(part, f"step {step}: sequences of {LADDER[climb.rung].length} tokens")
         if step % 50 == 0:
             left = elapsed * (1 - progress) / progress if progress > 0 else 0.0
-            print(
+            _say(
+                part,
                 f"step {step}  length {length}  copied {smooth:.3f}  plain {plain.item():.2f}  "
-                f"{consumed / 1e6:.2f}M tokens  {elapsed:.0f} s, {left:.0f} s left", file=sys.stderr, flush=True,
-            )  # fmt: skip
+                f"{consumed / 1e6:.2f}M tokens  {elapsed:.0f} s, {left:.0f} s left",
+            )
         step += 1
-        if step % SAVE_EVERY == 0:
+        if step % SAVE_EVERY == 0 and part == 0:
             state = {"climb": asdict(climb), "smooth": smooth, "consumed": consumed, "step": step, "elapsed": elapsed}
             save_checkpoint(checkpoint, model, optims, asdict(config), state)
     settle_reserved(model, config.seed)
     return {"steps": step, "tokens": consumed, "seconds": round(elapsed, 1), "loss": round(smooth, 4)}
+
+
+def _say(part: int, text: str) -> None:
+    if part == 0:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _averaged(model: Any, loss: Any, processes: int) -> float:
+    """Average the gradients and the loss over all processes; return the loss."""
+    import torch
+
+    if processes > 1:
+        grads = [p.grad for p in model.parameters()]
+        flat: Any = torch.cat([loss.reshape(1), *(grad.reshape(-1) for grad in grads)])
+        torch.distributed.all_reduce(flat)
+        loss, *averaged = (flat / processes).split([1, *(grad.numel() for grad in grads)])
+        for grad, new in zip(grads, averaged, strict=True):
+            grad.copy_(new.view_as(grad))
+    return float(loss)
+
+
+def _train_part(part: int, config: PretrainConfig, checkpoint: Path, meeting: str) -> None:
+    """One process of several; the first leaves the trained weights in `checkpoint`, as its last state."""
+    import torch
+
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=part, world_size=config.processes
+    )
+    model = build_model(config.shape, config.seed)
+    cost = train(model, build_tokenizer(), config, checkpoint, part)
+    if part == 0:
+        save_checkpoint(checkpoint, model, [], asdict(config), cost)
+    torch.distributed.destroy_process_group()
+
+
+def _train_together(model: Any, config: PretrainConfig, checkpoint: Path) -> dict[str, float]:
+    """Train in several processes; the model then holds what they learned."""
+    import torch
+
+    with tempfile.TemporaryDirectory() as place:
+        together: Any = torch.multiprocessing
+        together.spawn(_train_part, (config, checkpoint, f"{place}/meeting"), config.processes)
+    return load_checkpoint(checkpoint, model, [], asdict(config)) or {}
 
 
 def pretrain(out: Path, config: PretrainConfig | None = None, replace: bool = False, samples: int = 300) -> Path:
@@ -168,15 +213,19 @@ def pretrain(out: Path, config: PretrainConfig | None = None, replace: bool = Fa
 
     Raises:
         FileExistsError: `out` exists and `replace` is not set.
+        ValueError: several processes, and no number of steps.
     """
     config = config or PretrainConfig()
+    if config.processes > 1 and config.steps is None:
+        raise ValueError("several processes need a number of steps: a clock is not the same for all")
     if out.exists() and not replace:
         raise FileExistsError(f"{out} exists; choose another folder or ask to replace it")
-    tokenizer = build_tokenizer() if config.new_tokenizer else load_tokenizer(weights_dir())
+    tokenizer = build_tokenizer()
     model = build_model(config.shape, config.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = out.parent / f".{out.name}.checkpoint.safetensors"
-    cost = train(model, tokenizer, config, checkpoint)
+    alone = config.processes == 1
+    cost = train(model, tokenizer, config, checkpoint) if alone else _train_together(model, config, checkpoint)
     scores = [asdict(copy_accuracy(model, tokenizer, 1, distance, samples)) for distance in (50, 150, 300, 500)]
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:

@@ -1,6 +1,6 @@
 """How well a model copies: names it never saw, across a measured distance, in the forms a trace needs.
 
-The names come from syllables of their own, not the corpus's generator, so nothing can have been memorised. A sample
+The names are made of words that are held out from the corpus, so nothing can have been memorised. A sample
 counts as right when every token of the value, and the mark that closes it, is the argmax given what came before: that
 is the same event as greedy decoding writing exactly the value and stopping, and it needs one forward pass.
 """
@@ -11,13 +11,9 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+from understudy.lab.base.names import closed, held_out
 from understudy.lab.base.page import filler
 
-SYLLABLE_LIST = (
-    "ba ke li mo nu ra se ti vo wu dan fel gim hor jun kas lem nir pol ras sut tev vin zor bri cle dro fla gru pli "
-    "ste tra spo shu che tho ael orn ist und eck ulm"
-)
-SYLLABLES = SYLLABLE_LIST.split()
 KEYS = ("color", "shape", "weight", "signal", "garden", "metal", "copper_plate", "market", "lamp", "reason")
 
 
@@ -38,9 +34,9 @@ class CopyScore:
 def unseen_name(rng: Random, tokenizer: Any) -> str:
     """Return a name of one or two capitalised words that is 2 to 5 tokens long."""
     while True:
-        words = ["".join(rng.choice(SYLLABLES) for _ in range(rng.randint(1, 3))) for _ in range(rng.randint(1, 2))]
+        words = [closed(rng, rng.choice((1, 2, 2, 2, 3))) for _ in range(rng.randint(1, 2))]
         text = " ".join(word.capitalize() for word in words)
-        if 2 <= len(tokenizer(text)["input_ids"]) <= 5:
+        if all(map(held_out, words)) and 2 <= len(tokenizer(text)["input_ids"]) <= 5:
             return text
 
 
