@@ -74,7 +74,6 @@ class Setting:
 
     config: GrpoConfig
     asked: TaskSet
-    held: TaskSet
     tools: ToolSource
 
 
@@ -100,13 +99,9 @@ def erring(alike: bool) -> Callable[[Setting, int, int], Setting]:
 
 def live(given: Setting, seed: int, size: int) -> Setting:
     tools = LiveTools(Universe(seed, "train", size))
-
-    def offered(tasks: TaskSet) -> TaskSet:
-        return TaskSet.of(
-            list(tasks.tasks.values()), {task.id: tools.toolset(task, seed) for task in tasks.tasks.values()}
-        )
-
-    return replace(given, asked=offered(given.asked), held=offered(given.held), tools=Toolbox(tools))
+    tasks = list(given.asked.tasks.values())
+    asked = TaskSet.of(tasks, {task.id: tools.toolset(task, seed) for task in tasks})
+    return replace(given, asked=asked, tools=Toolbox(tools))
 
 
 VARIANTS: dict[str, Callable[[Setting, int, int], Setting]] = {
@@ -139,8 +134,8 @@ def run_seed(config: DemoConfig, out: Path, variants: list[str]) -> dict[str, tu
     once("synthesis", lambda: synthesise(config, out, train, reporter))
     once(SFT, lambda: train_sft(config, out, reporter))
     who = AgentTeacher.on(ScriptedModel(config.seed))
-    asked, held = (prepared(tasks, who, config.seed) for tasks in grpo_tasks(config, train))
-    given = Setting(grpo_settings(config, out / SFT / MODEL), asked, held, who.tools)
+    asked = prepared(grpo_tasks(config, train), who, config.seed)
+    given = Setting(grpo_settings(config, out / SFT / MODEL), asked, who.tools)
     exam = Exam(config, out / "eval", ledger, reporter)
     found = {}
     for name in (SFT, *variants):
@@ -149,7 +144,7 @@ def run_seed(config: DemoConfig, out: Path, variants: list[str]) -> dict[str, tu
 
             def train_it(setting: Setting = setting, name: str = name) -> None:
                 with reporter.stage(name):
-                    grpo(setting.config, out / name, setting.asked, setting.tools, setting.held, resume=True)
+                    grpo(setting.config, out / name, setting.asked, setting.tools, resume=True)
 
             once(name, train_it)
         found[name] = exam.simulated(name, out / name / MODEL), exam.live(name, out / name / MODEL)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from pydantic import Field, TypeAdapter, ValidationError
@@ -42,7 +42,7 @@ class SftShape(Config):
     lr: float = Field(default=1.2e-2, gt=0)
     """Peak learning rate (Muon for the matrices, AdamW for the rest)."""
 
-    epochs: float = Field(default=2.0, gt=0)
+    epochs: float = Field(default=1.75, gt=0)
     """Passes over the kept traces."""
 
     batch_size: int = Field(default=8, gt=0)
@@ -58,10 +58,13 @@ class SftShape(Config):
 class GrpoShape(Config):
     """GRPO of the lab's model."""
 
+    optimizer: Literal["adamw", "muon"] = "muon"
+    """As in ``grpo``'s own settings."""
+
     lr: float = Field(default=5e-4, gt=0)
     """Learning rate."""
 
-    steps: int = Field(default=10, gt=0)
+    steps: int = Field(default=14, gt=0)
     """Batches of rollouts."""
 
     prompts: int = Field(default=16, gt=0)
@@ -76,14 +79,14 @@ class GrpoShape(Config):
     minibatches: int = Field(default=4, gt=0)
     """Optimiser steps per batch of rollouts."""
 
-    temperature: float = Field(default=1.0, gt=0)
-    """Of sampling."""
+    temperature: float = Field(default=0.7, gt=0)
+    """Of sampling, in training and in every evaluation: it is the sampled policy that reward improves."""
 
     beta: float = Field(default=0.0, ge=0)
     """Weight of the KL divergence from the SFT model."""
 
-    validate_every: int = Field(default=5, gt=0)
-    """Batches of rollouts between two checkpoints, each measured on the validation questions."""
+    save_every: int = Field(default=5, gt=0)
+    """Batches of rollouts between two checkpoints."""
 
 
 class DemoConfig(Config):
@@ -101,29 +104,27 @@ class DemoConfig(Config):
     trace_questions: int = Field(default=2400, gt=0)
     """Training questions of which the teacher makes traces."""
 
-    trace_kinds: tuple[Kind, ...] = tuple(kind for kind in Kind if kind is not Kind.BRIDGE_COMPARISON)
+    trace_kinds: tuple[Kind, ...] = tuple(Kind)
     """Kinds of question that traces cover; GRPO and the test cover all."""
 
-    trace_hops: tuple[int, ...] = (2, 2, 3, 4)
+    trace_hops: tuple[int, ...] = (2, 2, 2, 3, 4)
     """Numbers of look-ups that traces cover, by share; the test has all alike."""
 
     train_questions: int = Field(default=480, gt=0)
     """Training questions for GRPO."""
 
-    train_hops: tuple[int, ...] = (2, 3, 4)
+    train_hops: tuple[int, ...] = (2, 3, 4, 4)
     """Their numbers of look-ups, by share."""
-
-    validation_questions: int = Field(default=64, gt=0)
-    """Training-universe questions on which GRPO's checkpoint is chosen."""
 
     test_questions: int = Field(default=300, gt=0)
     """Questions about the unseen universe."""
 
     mistakes: Mistakes = Mistakes(
-        wrong_tool=0.02, malformed=0.02, misspelt=0.01, premature=0.02, wrong_answer=0.02,
+        wrong_tool=0.02, malformed=0.04, misspelt=0.02, detour=0.5, premature=0.02, wrong_answer=0.02,
         broken_result=0.02, wrong_fact=0.01,
     )  # fmt: skip
-    """How often the scripted teacher errs in synthesis, so that the audit has work to do."""
+    """How often the scripted teacher errs in synthesis, so that the audit has work to do; and how often it looks at
+    what nobody needs, for which synthesis has turns to spare and ``limits`` have not."""
 
     synthesis: SynthesisSettings = SynthesisSettings()
     """Limits and audit of synthesis (its seed is the demo's)."""

@@ -69,15 +69,15 @@ class Exam:
 
     def simulated(self, name: str, folder: Path) -> Result:
         """A model with simulated tools."""
-        return self._run(name, greedy(folder, name), self.asked.toolsets, self.teacher.tools, self.asked.worlds)
+        return self._run(name, self._policy(folder, name), self.asked.toolsets, self.teacher.tools, self.asked.worlds)
 
     def live(self, name: str, folder: Path) -> Result:
         """A model with live tools, on the same questions."""
-        return self._run(f"{name}_live", greedy(folder, name), self._offered, Toolbox(self._live))
+        return self._run(f"{name}_live", self._policy(folder, name), self._offered, Toolbox(self._live))
 
     def without_tools(self, folder: Path) -> Result:
         """A model that is offered no tool."""
-        return self._run("no_tools", greedy(folder, "grpo"), without_tools(self.tasks), NoTools())
+        return self._run("no_tools", self._policy(folder, "grpo"), without_tools(self.tasks), NoTools())
 
     def noop(self) -> Result:
         """The policy that does nothing."""
@@ -89,7 +89,15 @@ class Exam:
             key: World(key, (corrupted(fact, CORRUPT, self._config.seed) for fact in world.facts), world.facts_from)
             for key, world in self.asked.worlds.items()
         }
-        return self._run("corrupted", greedy(folder, "grpo"), self.asked.toolsets, self.teacher.tools, worlds)
+        return self._run("corrupted", self._policy(folder, "grpo"), self.asked.toolsets, self.teacher.tools, worlds)
+
+    def _policy(self, folder: Path, name: str) -> ModelPolicy:
+        """A model, sampled as in training and named after its weights."""
+        model, tokenizer = load_model(str(folder))
+        renderer = make_renderer(tokenizer, TEMPLATE)
+        digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
+        engine = engine_for(model, renderer.end_id, "auto", ROWS)
+        return ModelPolicy(engine, renderer, self._config.grpo.temperature, MAX_TURN_TOKENS, f"{name}:{digest}")
 
     def _run(
         self,
@@ -116,12 +124,3 @@ class Exam:
         label = f"eval {name.replace('_', ' ')}"
         with self._ledger.stage(f"eval_{name}"), self._reporter.stage(label, len(self.tasks)) as stage:
             return measure(lambda at: stage(at.done, em=at.correct / at.done))
-
-
-def greedy(folder: Path, name: str) -> ModelPolicy:
-    """A model's greedy policy, named after its weights."""
-    model, tokenizer = load_model(str(folder))
-    renderer = make_renderer(tokenizer, TEMPLATE)
-    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
-    engine = engine_for(model, renderer.end_id, "auto", ROWS)
-    return ModelPolicy(engine, renderer, 0.0, MAX_TURN_TOKENS, f"{name}:{digest}")

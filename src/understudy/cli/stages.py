@@ -120,11 +120,9 @@ def _sft_settings(config: DemoConfig, out: Path) -> dict[str, object]:
     }
 
 
-def grpo_tasks(config: DemoConfig, universe: Universe) -> tuple[list[Task], list[Task]]:
-    """The questions that GRPO trains on, and those on which its checkpoint is chosen."""
-    count = config.train_questions + config.validation_questions
-    tasks = make_tasks(universe, count, derive_seed(config.seed, "grpo"), hops=config.train_hops)
-    return tasks[: config.train_questions], tasks[config.train_questions :]
+def grpo_tasks(config: DemoConfig, universe: Universe) -> list[Task]:
+    """The questions that GRPO trains on."""
+    return make_tasks(universe, config.train_questions, derive_seed(config.seed, "grpo"), hops=config.train_hops)
 
 
 def grpo_settings(config: DemoConfig, model: Path, shuffle_rewards: bool = False) -> GrpoConfig:
@@ -132,10 +130,8 @@ def grpo_settings(config: DemoConfig, model: Path, shuffle_rewards: bool = False
     return GrpoConfig(
         model=str(model),
         seed=config.seed,
-        optimizer="muon",
         limits=config.limits,
         max_turn_tokens=MAX_TURN_TOKENS,
-        save_every=config.grpo.validate_every,
         shuffle_rewards=shuffle_rewards,
         **config.grpo.model_dump(),
     )
@@ -146,11 +142,10 @@ def train_grpo(
 ) -> None:
     """Reward the fine-tuned model's own rollouts on questions of all kinds."""
     who = AgentTeacher.on(ScriptedModel(config.seed))
-    asked, held = (prepared(tasks, who, config.seed) for tasks in grpo_tasks(config, universe))
+    asked = prepared(grpo_tasks(config, universe), who, config.seed)
     settings = grpo_settings(config, model, shuffle_rewards)
     with reporter.stage(out.name.replace("_", " ")) as stage:
-        show = shown(stage, reward="reward", em="em", validation="validation/em")
-        grpo(settings, out, asked, who.tools, held, on_progress=show, resume=True)
+        grpo(settings, out, asked, who.tools, on_progress=shown(stage, reward="reward", em="em"), resume=True)
 
 
 def evaluate(exam: Exam, out: Path, full: bool) -> tuple[dict[str, Result], dict[str, Result]]:

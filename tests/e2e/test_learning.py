@@ -1,0 +1,62 @@
+"""The lab learns: SFT the grammar and a teacher's wasteful habit, GRPO to do without the habit."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from understudy.cli.demo import DemoConfig, GrpoShape, SftShape
+from understudy.cli.exam import TEMPLATE, prepared
+from understudy.cli.progress import Reporter
+from understudy.cli.stages import SFT, SYNTH, grpo_settings, synthesise, train_sft
+from understudy.lab.mistakes import Mistakes
+from understudy.lab.tasks import make_tasks
+from understudy.lab.teacher import ScriptedModel
+from understudy.lab.universe import Universe
+from understudy.reward.composite import Weights
+from understudy.rollout import Limits
+from understudy.synthesis.store import SUMMARY
+from understudy.synthesis.teacher import AgentTeacher
+from understudy.task import Kind
+from understudy.training.grpo import grpo
+from understudy.training.models import load_model, make_renderer
+from understudy.training.policy import ModelPolicy, engine_for
+from understudy.training.rollouts import batch_metrics, collect
+from understudy.training.run import MODEL
+
+CONFIG = DemoConfig(
+    seed=3, entities=1200, trace_questions=500, trace_kinds=(Kind.BRIDGE,), trace_hops=(2,),
+    mistakes=Mistakes(detour=0.6), limits=Limits(max_turns=2, max_tokens=200),
+    sft=SftShape(epochs=1.75), grpo=GrpoShape(steps=8, prompts=8, generations=8, minibatches=2, save_every=8),
+)  # fmt: skip
+"""Two look-ups, and two turns to make them in: a detour is one too many."""
+ASKED, TIMES = 48, 2
+
+
+def test_reward_teaches_what_traces_do_not(tmp_path):
+    torch.set_num_threads(1)
+    train, test = (Universe(CONFIG.seed, split, CONFIG.entities) for split in ("train", "test"))
+    synthesise(CONFIG, tmp_path, train, Reporter())
+    assert (tmp_path / SYNTH / SUMMARY).exists()
+    train_sft(CONFIG, tmp_path, Reporter())
+    who = AgentTeacher.on(ScriptedModel(CONFIG.seed))
+    asked = prepared(make_tasks(train, 64, 1, [Kind.BRIDGE], [2]), who, CONFIG.seed)
+    grpo(grpo_settings(CONFIG, tmp_path / SFT / MODEL), tmp_path / "grpo", asked, who.tools)
+    unseen = prepared(make_tasks(test, ASKED, 2, [Kind.BRIDGE], [2]), who, CONFIG.seed)
+    places = [(name, place) for name in unseen.tasks for place in range(TIMES)]
+
+    def measured(stage: str) -> dict[str, float]:
+        model, tokenizer = load_model(str(tmp_path / stage / MODEL))
+        renderer = make_renderer(tokenizer, TEMPLATE)
+        engine = engine_for(model, renderer.end_id, "auto", len(places))
+        policy = ModelPolicy(engine, renderer, CONFIG.grpo.temperature, 128, stage)
+        return batch_metrics(asyncio.run(collect(places, unseen, policy, who.tools, CONFIG.limits, Weights(), "exam")))
+
+    before, after = measured(SFT), measured("grpo")
+    assert after["stop/max_turns"] < before["stop/max_turns"] - 0.1, (before, after)
+    assert after["em"] > before["em"] + 0.1, (before, after)
