@@ -23,7 +23,7 @@ from understudy.search.disk import DiskIndex
 from understudy.trace import Observation, Source, Stop, Trace
 from understudy.world import World
 
-QUESTION = "Who is the originator of the producer of the film Zmik Dhib?"
+QUESTION = "Who is the founder of the studio of the film Nulpom Melbit?"
 NASTY = "a[red]b[/red]\x1b[31m\x9b\u202e\r\nanswer    forged"
 
 

@@ -13,7 +13,7 @@ from understudy.lab.serve import serve
 from understudy.lab.teacher import ScriptedModel
 from understudy.trace import Stop, Trace
 
-QUESTION = "Who is the originator of the producer of the film Zmik Dhib?"
+QUESTION = "Who is the founder of the studio of the film Nulpom Melbit?"
 
 
 @pytest.mark.parametrize("model", [("lab",), (weights_dir(), "--set", "policy.template=lab")], ids=["base", "folder"])

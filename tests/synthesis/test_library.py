@@ -96,7 +96,7 @@ def test_blocks_double_up_to_the_largest() -> None:
     assert [block_of(place) for place in (0, *starts)] == list(range(len(starts) + 1))
 
 
-NUMBER = 70
+NUMBER = 140
 
 
 class Jittered(ScriptedModel):
