@@ -30,14 +30,15 @@ from understudy.training.rollouts import batch_metrics, collect
 from understudy.training.run import MODEL
 
 CONFIG = DemoConfig(
-    seed=3, entities=1200, trace_questions=500, trace_kinds=(Kind.BRIDGE,), trace_hops=(2,),
-    mistakes=Mistakes(detour=0.6), limits=Limits(max_turns=2, max_tokens=200),
-    sft=SftShape(epochs=1.75), grpo=GrpoShape(steps=8, prompts=8, generations=8, minibatches=2, save_every=8),
+    seed=3, entities=1200, trace_questions=900, trace_kinds=(Kind.BRIDGE,), trace_hops=(2,),
+    mistakes=Mistakes(detour=0.7), limits=Limits(max_turns=2, max_tokens=200),
+    sft=SftShape(epochs=1.75), grpo=GrpoShape(steps=12, prompts=8, generations=8, minibatches=2, save_every=8),
 )  # fmt: skip
 """Two look-ups, and two turns to make them in: a detour is one too many."""
 ASKED, TIMES = 48, 2
 
 
+@pytest.mark.timeout(900)
 def test_reward_teaches_what_traces_do_not(tmp_path):
     torch.set_num_threads(1)
     train, test = (Universe(CONFIG.seed, split, CONFIG.entities) for split in ("train", "test"))
@@ -45,7 +46,7 @@ def test_reward_teaches_what_traces_do_not(tmp_path):
     assert (tmp_path / SYNTH / SUMMARY).exists()
     train_sft(CONFIG, tmp_path, Reporter())
     who = AgentTeacher.on(ScriptedModel(CONFIG.seed))
-    asked = prepared(make_tasks(train, 64, 1, [Kind.BRIDGE], [2]), who, CONFIG.seed)
+    asked = prepared(make_tasks(train, 96, 1, [Kind.BRIDGE], [2]), who, CONFIG.seed)
     grpo(grpo_settings(CONFIG, tmp_path / SFT / MODEL), tmp_path / "grpo", asked, who.tools)
     unseen = prepared(make_tasks(test, ASKED, 2, [Kind.BRIDGE], [2]), who, CONFIG.seed)
     places = [(name, place) for name in unseen.tasks for place in range(TIMES)]
@@ -58,5 +59,5 @@ def test_reward_teaches_what_traces_do_not(tmp_path):
         return batch_metrics(asyncio.run(collect(places, unseen, policy, who.tools, CONFIG.limits, Weights(), "exam")))
 
     before, after = measured(SFT), measured("grpo")
-    assert after["stop/max_turns"] < before["stop/max_turns"] - 0.1, (before, after)
-    assert after["em"] > before["em"] + 0.1, (before, after)
+    assert after["stop/max_turns"] < before["stop/max_turns"] - 0.2, (before, after)
+    assert after["em"] > before["em"] + 0.2, (before, after)
