@@ -129,6 +129,7 @@ def grpo_settings(config: DemoConfig, model: Path, shuffle_rewards: bool = False
     """The settings of GRPO, starting from a model."""
     return GrpoConfig(
         model=str(model),
+        template=TEMPLATE,
         seed=config.seed,
         limits=config.limits,
         max_turn_tokens=MAX_TURN_TOKENS,
