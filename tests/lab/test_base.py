@@ -197,15 +197,25 @@ def test_pretraining_learns_repeats_itself_and_replaces_nothing_unasked(tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
 
 
-def test_two_processes_share_a_run(tmp_path: Path):
+def killed(*_):
+    raise KeyboardInterrupt
+
+
+def test_two_processes_share_a_run_and_its_end_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     together = replace(TINY, processes=2)
     one, two = pretrain(tmp_path / "one", together, samples=3), pretrain(tmp_path / "two", together, samples=3)
     assert (one / "model.safetensors").read_bytes() == (two / "model.safetensors").read_bytes()
     record = json.loads((one / "pretrain.json").read_text())
     assert record["cost"]["tokens"] == TINY.steps * TINY.tokens
     assert record["cost"]["loss"] < 6.9
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain_module, "copy_accuracy", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(tmp_path / "three", together, samples=3)
+    three = pretrain(tmp_path / "three", together, samples=3)
+    assert (three / "model.safetensors").read_bytes() == (one / "model.safetensors").read_bytes()
     with pytest.raises(ValueError, match="number of steps"):
-        pretrain(tmp_path / "three", replace(together, steps=None))
+        pretrain(tmp_path / "four", replace(together, steps=None))
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -152,7 +152,7 @@ def train(model: Any, tokenizer: Any, config: PretrainConfig, checkpoint: Path, 
                 f"{consumed / 1e6:.2f}M tokens  {elapsed:.0f} s, {left:.0f} s left",
             )
         step += 1
-        if step % SAVE_EVERY == 0 and part == 0:
+        if (step % SAVE_EVERY == 0 or step == config.steps) and part == 0:
             state = {"climb": asdict(climb), "smooth": smooth, "consumed": consumed, "step": step, "elapsed": elapsed}
             save_checkpoint(checkpoint, model, optims, asdict(config), state)
     settle_reserved(model, config.seed)
@@ -179,27 +179,23 @@ def _averaged(model: Any, loss: Any, processes: int) -> float:
 
 
 def _train_part(part: int, config: PretrainConfig, checkpoint: Path, meeting: str) -> None:
-    """One process of several; the first leaves the trained weights in `checkpoint`, as its last state."""
+    """One process of several; the first leaves the trained weights in `checkpoint`."""
     import torch
 
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{meeting}", rank=part, world_size=config.processes
     )
-    model = build_model(config.shape, config.seed)
-    cost = train(model, build_tokenizer(), config, checkpoint, part)
-    if part == 0:
-        save_checkpoint(checkpoint, model, [], asdict(config), cost)
+    train(build_model(config.shape, config.seed), build_tokenizer(), config, checkpoint, part)
     torch.distributed.destroy_process_group()
 
 
-def _train_together(model: Any, config: PretrainConfig, checkpoint: Path) -> dict[str, float]:
-    """Train in several processes; the model then holds what they learned."""
+def _train_together(config: PretrainConfig, checkpoint: Path) -> None:
+    """Train in several processes, up to a checkpoint of the last step."""
     import torch
 
     with tempfile.TemporaryDirectory() as place:
         together: Any = torch.multiprocessing
         together.spawn(_train_part, (config, checkpoint, f"{place}/meeting"), config.processes)
-    return load_checkpoint(checkpoint, model, [], asdict(config)) or {}
 
 
 def pretrain(out: Path, config: PretrainConfig | None = None, replace: bool = False, samples: int = 300) -> Path:
@@ -224,8 +220,9 @@ def pretrain(out: Path, config: PretrainConfig | None = None, replace: bool = Fa
     model = build_model(config.shape, config.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = out.parent / f".{out.name}.checkpoint.safetensors"
-    alone = config.processes == 1
-    cost = train(model, tokenizer, config, checkpoint) if alone else _train_together(model, config, checkpoint)
+    if config.processes > 1:
+        _train_together(config, checkpoint)
+    cost = train(model, tokenizer, config, checkpoint)  # after several processes, nothing is left to do but to load
     scores = [asdict(copy_accuracy(model, tokenizer, 1, distance, samples)) for distance in (50, 150, 300, 500)]
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
