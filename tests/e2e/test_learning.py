@@ -13,14 +13,13 @@ import torch
 from understudy.cli.demo import DemoConfig, GrpoShape, SftShape
 from understudy.cli.exam import TEMPLATE, prepared
 from understudy.cli.progress import Reporter
-from understudy.cli.stages import SFT, SYNTH, grpo_settings, synthesise, train_sft
+from understudy.cli.stages import SFT, grpo_settings, synthesise, train_sft
 from understudy.lab.mistakes import Mistakes
 from understudy.lab.tasks import make_tasks
 from understudy.lab.teacher import ScriptedModel
 from understudy.lab.universe import Universe
 from understudy.reward.composite import Weights
 from understudy.rollout import Limits
-from understudy.synthesis.store import SUMMARY
 from understudy.synthesis.teacher import AgentTeacher
 from understudy.task import Kind
 from understudy.training.grpo import grpo
@@ -43,7 +42,6 @@ def test_reward_teaches_what_traces_do_not(tmp_path):
     torch.set_num_threads(1)
     train, test = (Universe(CONFIG.seed, split, CONFIG.entities) for split in ("train", "test"))
     synthesise(CONFIG, tmp_path, train, Reporter())
-    assert (tmp_path / SYNTH / SUMMARY).exists()
     train_sft(CONFIG, tmp_path, Reporter())
     who = AgentTeacher.on(ScriptedModel(CONFIG.seed))
     asked = prepared(make_tasks(train, 96, 1, [Kind.BRIDGE], [2]), who, CONFIG.seed)

@@ -139,7 +139,7 @@ class _Agent:
         """
         parts = []
         for path in self._plan.paths:
-            here, left = path.start, list(path.words)
+            here, left = path.start, [relations()[name].noun for name in path.relations]
             for relation in path.relations:
                 if (value := self._known.values.get((relation, here.casefold()))) is None:
                     break
@@ -157,22 +157,23 @@ class _Agent:
     def _walk(self, path: Path) -> str | _Move | None:
         """Follow a path through what is known: its end, the look-up that is missing, or None where there is none."""
         here = path.start
-        for relation, word in zip(path.relations, path.words, strict=True):
+        for relation in path.relations:
             value = self._known.values.get((relation, here.casefold()))
             if value is None:
-                return self._seek(relation, word, here)
+                return self._seek(relation, here)
             self._passed.append(value)
             here = value
         return here
 
-    def _seek(self, relation: str, word: str, here: str) -> _Move | None:
+    def _seek(self, relation: str, here: str) -> _Move | None:
         tool = next((tool for tool in self._lookups if tool.named[:1] == (relation,)), None)
         tool = tool or next((tool for tool in self._lookups if relation in (*tool.named, *tool.described)), None)
         if tool is not None and (relation, here.casefold()) not in self._known.values:
             return self._detour(relation, here) or self._err(_Move(self._state(), tool, here))
-        query = f"{word} of {here}"
+        noun = relations()[relation].noun
+        query = f"{noun} of {here}"
         if self._search is not None and query not in self._known.searched:
-            return _Move(f"I search for the {word}.", self._search, query)
+            return _Move(f"I search for the {noun}.", self._search, query)
         return None
 
     def _detour(self, relation: str, here: str) -> _Move | None:

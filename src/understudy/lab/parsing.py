@@ -51,10 +51,8 @@ def _plan(op: Op, *paths: Path | None, composed: bool = False) -> Plan | None:
 
 
 def _path(start: str, nouns: tuple[str, ...]) -> Path:
-    """The path that nouns name, the inner one first. A compound is two relations, each with a noun of its own."""
-    steps = [(name, noun if len(names) == 1 else relations()[name].noun) for noun in nouns
-             for names in (_nouns()[noun],) for name in names]  # fmt: skip
-    return Path(start, tuple(name for name, _ in steps), tuple(word for _, word in steps))
+    """The path that nouns name, the inner one first; a compound is two relations."""
+    return Path(start, tuple(name for noun in nouns for name in _nouns()[noun]))
 
 
 def _read_phrase(phrase: str, then: tuple[str, ...] = ()) -> Path | None:

@@ -6,7 +6,7 @@ A path starts from a name and follows relations one after the other; a plan does
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from understudy.scoring import normalize
@@ -26,14 +26,10 @@ class Op(StrEnum):
 
 @dataclass(frozen=True)
 class Path:
-    """Relations to follow from a named start, the first first.
-
-    ``words`` are the nouns that a question used for them, where the path was read from one.
-    """
+    """Relations to follow from a named start, the first first."""
 
     start: str
     relations: tuple[str, ...]
-    words: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
         chosen, kind, wanted = relations_to_offer(plan, rng), plan.kind, utilities_to_offer(plan)
     opening = rng.choice(VERBS) if rng.random() < 0.5 else _vendor(rng)
     style, shape = rng.choice(PATTERNS).replace("{verb}", opening), rng.choice(SHAPES)
-    look = _Look(shape, rng.choice(LISTS if shape == "list" else PROSE), *_asides(rng))
+    look = _Look(shape, rng.choice(LISTS if shape == "list" else PROSE), rng.choice(list(ASIDES)), rng.random() < 0.5)
     tools = [_contract(relation, style, look, rng) for relation in chosen]
     rng.shuffle(tools)
     return {"kind": kind.value, "utilities": [name for name in wanted if name in utilities], "tools": tools}
@@ -78,32 +78,28 @@ def _vendor(rng: random.Random) -> str:
 
 @dataclass(frozen=True)
 class _Look:
-    """How all results of a toolset look: their shape, what its list or sentence is called, and what stands around."""
+    """How all results of a toolset look: their shape, what its list or sentence is called, what is beside it."""
 
     shape: str
     label: str
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    aside: str
+    first: bool
+    """Whether what nobody asked for comes first."""
 
     def returns(self, key: str, relation: Relation) -> dict[str, Any]:
         """The schema of a relation's results, whose value stands under a key."""
-        before, after = ({name: ASIDES[name] for name in names} for names in (self.before, self.after))
+        aside = {self.aside: ASIDES[self.aside]}
         value = {"type": "integer" if relation.to in NUMERIC and self.shape in ("entry", "list") else "string"}
         record = {"name": _TEXT, key: value}
         match self.shape:
             case "list":
-                return _object({**before, self.label: {"type": "array", "items": _object(record)}})
+                records = {self.label: {"type": "array", "items": _object(record)}}
+                return _object({**aside, **records} if self.first else records)
             case "entry":
-                return _object({**before, **record, **after})
+                return _object({**aside, **record} if self.first else {**record, **aside})
             case "text":
-                return _object({**({"name": _TEXT} if before else {}), self.label: _TEXT})
+                return _object({**({"name": _TEXT} if self.first else {}), self.label: _TEXT})
         return _object(record if self.shape == "record" else {key: value})
-
-
-def _asides(rng: random.Random) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """One field, before or after."""
-    names = (rng.choice(list(ASIDES)),)
-    return (names, ()) if rng.random() < 0.5 else ((), names)
 
 
 def _contract(relation: Relation, style: str, look: _Look, rng: random.Random) -> dict[str, Any]:
