@@ -20,10 +20,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from understudy.cli.demo import DemoConfig, Ledger
-from understudy.cli.exam import CORRUPT, Exam, prepared
+from understudy.cli.exam import CORRUPT, Sitting, examine, prepared
 from understudy.cli.progress import Reporter
 from understudy.cli.stages import SFT, grpo_settings, grpo_tasks, synthesise, train_sft
 from understudy.config import load_config
@@ -41,6 +39,7 @@ from understudy.synthesis.teacher import AgentTeacher
 from understudy.tools.toolbox import Toolbox
 from understudy.trace import Call, Observation, Source
 from understudy.training.grpo import GrpoConfig, grpo
+from understudy.training.processes import deal
 from understudy.training.rollouts import TaskSet
 from understudy.training.run import MODEL
 from understudy.world import World
@@ -124,31 +123,41 @@ def run_seed(config: DemoConfig, out: Path, variants: list[str]) -> dict[str, tu
     """Train and measure what is missing; per variant (and ``sft``), the results with simulated and with live tools."""
     out.mkdir(parents=True, exist_ok=True)
     ledger, reporter = Ledger(out / "stages.json", time.monotonic()), Reporter()
-    train = Universe(config.seed, "train", config.entities)
+    if not ledger.is_done("synthesis"):
+        with ledger.stage("synthesis"):
+            synthesise(config, out, Universe(config.seed, "train", config.entities), reporter)
+    if not ledger.is_done(SFT):
+        with ledger.stage(SFT):
+            train_sft(config, out, reporter)
+    with reporter.stage("variants", len(variants)) as stage:
 
-    def once(name: str, work: Callable[[], None]) -> None:
-        if not ledger.is_done(name):
-            with ledger.stage(name):
-                work()
+        def hear(done: tuple[str, float]) -> None:
+            ledger.mark(*done)
+            stage(sum(map(ledger.is_done, variants)))
 
-    once("synthesis", lambda: synthesise(config, out, train, reporter))
-    once(SFT, lambda: train_sft(config, out, reporter))
+        owed = [name for name in variants if not ledger.is_done(name)]
+        deal(config.processes, trainer, config, out, jobs=owed, hear=hear)
+    sittings = [
+        Sitting(name if tools == "simulated" else f"{name}_{tools}", out / name / MODEL, tools)
+        for tools in ("simulated", "live")
+        for name in (SFT, *variants)
+    ]
+    found = examine(config, out / "eval", sittings, ledger, reporter)
+    return {name: (found[name], found[f"{name}_live"]) for name in (SFT, *variants)}
+
+
+def trainer(config: DemoConfig, out: Path) -> Callable[[str], tuple[str, float]]:
+    """What trains a variant in a process of its own, and says how long it took."""
     who = AgentTeacher.on(ScriptedModel(config.seed))
-    asked = prepared(grpo_tasks(config, train), who, config.seed)
+    asked = prepared(grpo_tasks(config, Universe(config.seed, "train", config.entities)), who, config.seed)
     given = Setting(grpo_settings(config, out / SFT / MODEL), asked, who.tools)
-    exam = Exam(config, out / "eval", ledger, reporter)
-    found = {}
-    for name in (SFT, *variants):
-        if name != SFT:
-            setting = VARIANTS[name](given, config.seed, config.entities)
 
-            def train_it(setting: Setting = setting, name: str = name) -> None:
-                with reporter.stage(name):
-                    grpo(setting.config, out / name, setting.asked, setting.tools, resume=True)
+    def train(name: str) -> tuple[str, float]:
+        started, setting = time.monotonic(), VARIANTS[name](given, config.seed, config.entities)
+        grpo(setting.config, out / name, setting.asked, setting.tools, resume=True)
+        return name, time.monotonic() - started
 
-            once(name, train_it)
-        found[name] = exam.simulated(name, out / name / MODEL), exam.live(name, out / name / MODEL)
-    return found
+    return train
 
 
 def right(result: Result) -> list[float]:
@@ -181,7 +190,6 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], help="settings of the demo as key=value")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    torch.set_num_threads(1)
     runs = []
     for seed in range(given.first, given.first + given.seeds):
         config = load_config(DemoConfig, None, [*given.set, f"seed={seed}"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 import handmade
 import tiny
@@ -13,6 +13,7 @@ from strategies import CONTRACT, traces, turns
 from understudy.agents.autoagent import Form
 from understudy.errors import InputError
 from understudy.grammar import fault
+from understudy.schema import dumps
 from understudy.trace import Call, Fault, Observation, ParseFault, Source, Status, Turn
 from understudy.training.engine import Completion
 from understudy.training.models import make_renderer
@@ -104,6 +105,7 @@ async def test_sft_shows_the_tokens_that_a_rollout_yields(renderers, template, t
 @quick
 def test_a_rendered_turn_parses_to_itself(renderers, template, turn):
     renderer = renderers[template]
+    assume(not any(renderer._special.search(dumps(call.arguments)) for call in turn.calls))  # which is spaced out
     said = renderer.parse(renderer.turn(turn))
     assert isinstance(said, Turn)
     if turn.answer is None:
@@ -120,7 +122,7 @@ def test_the_whole_conversation_in_the_labs_template(renderer, tokenizer):
     trace = handmade.trace("Find the director.", handmade.DIRECTOR, handmade.BORN, thought="Done.")
     rendered = renderer.render(trace)
     assert tokenizer.decode(rendered.input_ids) == (
-        "<|system|>get_director(film): director\nget_date_of_birth(person): date_of_birth\ncalculator(expression)"
+        "<|system|>get_director(film)\nget_date_of_birth(person)\ncalculator(expression)"
         "<|user|>When was the director of Night Tide born?<|assistant|>"
         '<think>Find the director.</think><tool_call>{"name": "get_director", "arguments": {"film": "Night Tide"}}'
         '</tool_call><|end|><|tool|>{"director": "Curtis Harrington"}<|assistant|>'

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from rich.console import Console
 from rich.table import Table
 
@@ -46,7 +46,7 @@ class SftShape(Config):
     """Passes over the kept traces."""
 
     batch_size: int = Field(default=8, gt=0)
-    """Traces per step."""
+    """Traces per step, of all processes together."""
 
     held_out: float = Field(default=0.1, gt=0, lt=1)
     """Share of the traces on which the checkpoint is chosen."""
@@ -95,6 +95,10 @@ class DemoConfig(Config):
     seed: int = 0
     """Of everything: universes, questions, mistakes, training."""
 
+    processes: int = Field(default=2, gt=0)
+    """Processes that train together and share the evaluations, of one thread each. What is learnt depends on their
+    number (sampling and sums do), so it is not that of the cores."""
+
     full: bool = False
     """Also run the controls (further SFT, shuffled rewards, a corrupted simulator), on three seeds."""
 
@@ -138,6 +142,12 @@ class DemoConfig(Config):
     grpo: GrpoShape = GrpoShape()
     """Stage 2."""
 
+    @model_validator(mode="after")
+    def _shares_are_whole(self) -> DemoConfig:
+        if self.sft.batch_size % self.processes:
+            raise ValueError(f"sft.batch_size: {self.sft.batch_size} traces can't be shared by {self.processes}")
+        return self
+
 
 class Ledger:
     """Which stages are done, and the seconds each took, in ``stages.json``.
@@ -159,8 +169,12 @@ class Ledger:
         """Time a stage, and mark it as done at its end."""
         started = time.monotonic()
         yield
-        now = time.monotonic()
-        self.seconds |= {name: round(now - started, 3), TOTAL: round(self._earlier + now - self._started, 3)}
+        self.mark(name, time.monotonic() - started)
+
+    def mark(self, name: str, seconds: float) -> None:
+        """Mark a stage as done, in so many seconds. Stages that ran side by side took less than their sum."""
+        total = self._earlier + time.monotonic() - self._started
+        self.seconds |= {name: round(seconds, 3), TOTAL: round(total, 3)}
         write_json(self._path, self.seconds)
 
 

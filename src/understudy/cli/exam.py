@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from understudy.cli.demo import DemoConfig, Ledger
 from understudy.cli.progress import Reporter
@@ -25,6 +28,7 @@ from understudy.task import Task
 from understudy.tools.toolbox import Toolbox
 from understudy.training.models import load_model, make_renderer
 from understudy.training.policy import ModelPolicy, engine_for
+from understudy.training.processes import deal
 from understudy.training.rollouts import TaskSet
 from understudy.world import World
 
@@ -48,79 +52,99 @@ def prepared(tasks: Sequence[Task], who: Teacher, seed: int) -> TaskSet:
     )
 
 
-class Exam:
-    """Questions about an unseen universe, and everything that answers them. What is done is read, not done again.
+@dataclass(frozen=True)
+class Sitting:
+    """One evaluation: a model (None for the policy that does nothing) with one kind of tools."""
 
-    Args:
-        config: of the demo.
-        out: folder of the records.
-        ledger: which evaluations are done.
-        reporter: shows progress.
+    name: str
+    folder: Path | None
+    tools: Literal["simulated", "live", "none", "corrupted"] = "simulated"
+
+    @property
+    def stage(self) -> str:
+        """Its name in the ledger."""
+        return f"eval_{self.name}"
+
+
+def examine(
+    config: DemoConfig, out: Path, sittings: Sequence[Sitting], ledger: Ledger, reporter: Reporter
+) -> dict[str, Result]:
+    """Evaluate, each sitting in one of the demo's processes; what is done is read, not done again.
+
+    Returns:
+        Results by the sittings' names.
     """
+    results: dict[str, Result] = {}
+    jobs = [(sitting, ledger.is_done(sitting.stage)) for sitting in sittings]
+    with reporter.stage("evaluation", len(sittings)) as stage:
 
-    def __init__(self, config: DemoConfig, out: Path, ledger: Ledger, reporter: Reporter) -> None:
+        def hear(said: tuple[Sitting, Result, float]) -> None:
+            sitting, results[sitting.name], seconds = said
+            if not ledger.is_done(sitting.stage):
+                ledger.mark(sitting.stage, seconds)
+            stage(len(results), None, **{sitting.name: results[sitting.name].em.value})
+
+        deal(config.processes, _sit_exams, config, out, jobs=jobs, hear=hear)
+    return results
+
+
+def _sit_exams(config: DemoConfig, out: Path) -> Callable[[tuple[Sitting, bool]], tuple[Sitting, Result, float]]:
+    exam = Exam(config)
+
+    def sit(job: tuple[Sitting, bool]) -> tuple[Sitting, Result, float]:
+        (sitting, done), started = job, time.monotonic()
+        return sitting, exam.sit(sitting, out / f"{sitting.name}.jsonl", done), time.monotonic() - started
+
+    return sit
+
+
+class Exam:
+    """Questions about an unseen universe, and everything that answers them."""
+
+    def __init__(self, config: DemoConfig) -> None:
         universe = Universe(config.seed, "test", config.entities)
         self.tasks = make_tasks(universe, config.test_questions, derive_seed(config.seed, "test"))
         self.teacher = AgentTeacher.on(ScriptedModel(config.seed))
         self.asked = prepared(self.tasks, self.teacher, config.seed)
-        self._live = LiveTools(universe)
-        self._offered = {task.id: self._live.toolset(task, config.seed) for task in self.tasks}
-        self._config, self._out, self._ledger, self._reporter = config, out, ledger, reporter
+        self._universe, self._config = universe, config
 
-    def simulated(self, name: str, folder: Path) -> Result:
-        """A model with simulated tools."""
-        return self._run(name, self._policy(folder, name), self.asked.toolsets, self.teacher.tools, self.asked.worlds)
+    def sit(self, sitting: Sitting, records: Path, done: bool) -> Result:
+        """Evaluate, or read the records of an evaluation that is done."""
+        if not done:
+            # Sums are rounded as the rows of a batch fall, so half an evaluation is not gone on with but done again.
+            records.unlink(missing_ok=True)
+        toolsets, tools, worlds = self._tools(sitting)
+        return asyncio.run(
+            runner.evaluate(
+                self.tasks, toolsets, worlds, self._policy(sitting), tools, self._config.limits, self._config.seed,
+                concurrency=ROWS, records=records, resume=True,
+            )
+        )  # fmt: skip
 
-    def live(self, name: str, folder: Path) -> Result:
-        """A model with live tools, on the same questions."""
-        return self._run(f"{name}_live", self._policy(folder, name), self._offered, Toolbox(self._live))
+    def _tools(
+        self, sitting: Sitting
+    ) -> tuple[Mapping[str, Sequence[ToolContract]], ToolSource, Mapping[str, World] | None]:
+        """What is offered for each task, who answers, and what is true."""
+        if sitting.tools == "none":
+            return without_tools(self.tasks), NoTools(), None
+        if sitting.tools == "live":
+            live = LiveTools(self._universe)
+            return {task.id: live.toolset(task, self._config.seed) for task in self.tasks}, Toolbox(live), None
+        worlds = self.asked.worlds
+        if sitting.tools == "corrupted":
+            worlds = {
+                key: World(key, (corrupted(fact, CORRUPT, self._config.seed) for fact in world.facts), world.facts_from)
+                for key, world in worlds.items()
+            }
+        return self.asked.toolsets, self.teacher.tools, worlds
 
-    def without_tools(self, folder: Path) -> Result:
-        """A model that is offered no tool."""
-        return self._run("no_tools", self._policy(folder, "grpo"), without_tools(self.tasks), NoTools())
-
-    def noop(self) -> Result:
-        """The policy that does nothing."""
-        return self._run("noop", NoOp(), self.asked.toolsets, self.teacher.tools, self.asked.worlds)
-
-    def corrupted(self, folder: Path) -> Result:
-        """A model with a simulator of whose facts a share is wrong."""
-        worlds = {
-            key: World(key, (corrupted(fact, CORRUPT, self._config.seed) for fact in world.facts), world.facts_from)
-            for key, world in self.asked.worlds.items()
-        }
-        return self._run("corrupted", self._policy(folder, "grpo"), self.asked.toolsets, self.teacher.tools, worlds)
-
-    def _policy(self, folder: Path, name: str) -> ModelPolicy:
+    def _policy(self, sitting: Sitting) -> Policy:
         """A model, sampled as in training and named after its weights."""
-        model, tokenizer = load_model(str(folder))
+        if sitting.folder is None:
+            return NoOp()
+        model, tokenizer = load_model(str(sitting.folder))
         renderer = make_renderer(tokenizer, TEMPLATE)
-        digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
+        digest = hashlib.sha256((sitting.folder / "model.safetensors").read_bytes()).hexdigest()[:12]
         engine = engine_for(model, renderer.end_id, "auto", ROWS)
-        return ModelPolicy(engine, renderer, self._config.grpo.temperature, MAX_TURN_TOKENS, f"{name}:{digest}")
-
-    def _run(
-        self,
-        name: str,
-        policy: Policy,
-        toolsets: Mapping[str, Sequence[ToolContract]],
-        tools: ToolSource,
-        worlds: Mapping[str, World] | None = None,
-    ) -> Result:
-        records = self._out / f"{name}.jsonl"
-
-        def measure(on_progress: Callable[[runner.Progress], None] | None = None) -> Result:
-            return asyncio.run(
-                runner.evaluate(
-                    self.tasks, toolsets, worlds, policy, tools, self._config.limits, self._config.seed,
-                    concurrency=ROWS, records=records, resume=True, on_progress=on_progress,
-                )
-            )  # fmt: skip
-
-        if self._ledger.is_done(f"eval_{name}"):
-            return measure()
-        # Sums are rounded as the rows of a batch fall, so half an evaluation is not gone on with but done again.
-        records.unlink(missing_ok=True)
-        label = f"eval {name.replace('_', ' ')}"
-        with self._ledger.stage(f"eval_{name}"), self._reporter.stage(label, len(self.tasks)) as stage:
-            return measure(lambda at: stage(at.done, em=at.correct / at.done))
+        name = f"{sitting.folder.parent.name}:{digest}"
+        return ModelPolicy(engine, renderer, self._config.grpo.temperature, MAX_TURN_TOKENS, name)

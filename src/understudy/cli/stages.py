@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from understudy.cli.demo import REPORT, DemoConfig, Ledger
-from understudy.cli.exam import MAX_TURN_TOKENS, TEMPLATE, Exam, prepared
+from understudy.cli.exam import MAX_TURN_TOKENS, TEMPLATE, Exam, Sitting, examine, prepared
 from understudy.cli.progress import Reporter, shown
 from understudy.evaluation.result import Result
 from understudy.jsonl import read_json, read_jsonl
@@ -31,6 +29,8 @@ from understudy.synthesis.teacher import AgentTeacher
 from understudy.task import Task
 from understudy.training.grpo import GrpoConfig, grpo
 from understudy.training.models import load_model
+from understudy.training.processes import prepare, train_together
+from understudy.training.progress import OnProgress
 from understudy.training.run import METRICS, MODEL, writing
 from understudy.training.sft import SftConfig, sft
 
@@ -45,10 +45,9 @@ def run_demo(
 ) -> Report:
     """Run what is not done yet, and write the report.
 
-    One thread does it all: the model is so small that two mostly wait for each other, on a busy machine up to ten times
-    as long as one works; and sums of floating-point numbers then don't depend on the number of cores.
+    As many processes as the settings say share the work, whatever cores there are: what is learnt depends on them.
     """
-    torch.set_num_threads(1)
+    prepare(__name__)
     train = Universe(config.seed, "train", config.entities)
     steps: dict[str, Callable[[], None]] = {
         "synthesis": lambda: synthesise(config, out, train, reporter),
@@ -62,11 +61,10 @@ def run_demo(
         )
     for name, step in steps.items():
         if not ledger.is_done(name):
-            with ledger.stage(name), writing(out):
+            with ledger.stage(name):
                 step()
-    exam = Exam(config, out / EVAL, ledger, reporter)
-    simulated, live = evaluate(exam, out, config.full)
-    report = describe(config, out, ledger, exam, simulated, live, seeds)
+    simulated, live = evaluate(config, out, ledger, reporter)
+    report = describe(config, out, ledger, simulated, live, seeds)
     with ledger.stage(REPORT):
         write_report(report, out)
     return report
@@ -91,7 +89,13 @@ def train_sft(config: DemoConfig, out: Path, reporter: Reporter) -> None:
     """Fine-tune the base on the kept traces."""
     settings = SftConfig(model=str(weights_dir()), **_sft_settings(config, out))
     with reporter.stage("sft") as stage:
-        sft(settings, out / SFT, on_progress=shown(stage, loss="loss", held_out="eval_loss"), resume=True)
+        show = shown(stage, loss="loss", held_out="eval_loss")
+        train_together(config.processes, _sft, settings, out / SFT, hear=show)
+
+
+def _sft(tell: OnProgress, settings: SftConfig, out: Path) -> None:
+    with writing(out.parent):
+        sft(settings, out, on_progress=tell, resume=True)
 
 
 def train_further(config: DemoConfig, out: Path, reporter: Reporter) -> None:
@@ -100,12 +104,9 @@ def train_further(config: DemoConfig, out: Path, reporter: Reporter) -> None:
     sequences = ROLLOUT_COST * config.grpo.steps * config.grpo.prompts * config.grpo.generations
     given = _sft_settings(config, out) | {"epochs": sequences / traces}
     with reporter.stage("further sft") as stage:
-        sft(
-            SftConfig(model=str(out / SFT / MODEL), **given),
-            out / FURTHER_SFT,
-            on_progress=shown(stage, loss="loss", held_out="eval_loss"),
-            resume=True,
-        )
+        show = shown(stage, loss="loss", held_out="eval_loss")
+        settings = SftConfig(model=str(out / SFT / MODEL), **given)
+        train_together(config.processes, _sft, settings, out / FURTHER_SFT, hear=show)
 
 
 def _sft_settings(config: DemoConfig, out: Path) -> dict[str, object]:
@@ -117,6 +118,7 @@ def _sft_settings(config: DemoConfig, out: Path) -> dict[str, object]:
         "schedule": "cosine",
         "trainer": {"torch_compile": False},
         **config.sft.model_dump(),
+        "batch_size": config.sft.batch_size // config.processes,
     }
 
 
@@ -142,39 +144,53 @@ def train_grpo(
     config: DemoConfig, out: Path, model: Path, universe: Universe, reporter: Reporter, shuffle_rewards: bool = False
 ) -> None:
     """Reward the fine-tuned model's own rollouts on questions of all kinds."""
-    who = AgentTeacher.on(ScriptedModel(config.seed))
-    asked = prepared(grpo_tasks(config, universe), who, config.seed)
     settings = grpo_settings(config, model, shuffle_rewards)
     with reporter.stage(out.name.replace("_", " ")) as stage:
-        grpo(settings, out, asked, who.tools, on_progress=shown(stage, reward="reward", em="em"), resume=True)
+        train_together(
+            config.processes, _grpo, config, settings, out, universe, hear=shown(stage, reward="reward", em="em")
+        )
 
 
-def evaluate(exam: Exam, out: Path, full: bool) -> tuple[dict[str, Result], dict[str, Result]]:
+def _grpo(tell: OnProgress, config: DemoConfig, settings: GrpoConfig, out: Path, universe: Universe) -> None:
+    who = AgentTeacher.on(ScriptedModel(config.seed))
+    asked = prepared(grpo_tasks(config, universe), who, config.seed)
+    with writing(out.parent):
+        grpo(settings, out, asked, who.tools, on_progress=tell, resume=True)
+
+
+def evaluate(
+    config: DemoConfig, out: Path, ledger: Ledger, reporter: Reporter
+) -> tuple[dict[str, Result], dict[str, Result]]:
     """Every stage on the unseen universe, simulated and live, and the controls."""
-    models = {"base": weights_dir(), "sft": out / SFT / MODEL, "grpo": out / GRPO / MODEL}
-    simulated, live = {}, {}
-    for name, folder in models.items():
-        simulated[name] = exam.simulated(name, folder)
-        live[name] = exam.live(name, folder)
-    simulated["no_tools"] = exam.without_tools(models["grpo"])
-    simulated["noop"] = exam.noop()
-    if full:
-        for name in (FURTHER_SFT, SHUFFLED):
-            simulated[name] = exam.simulated(name, out / name / MODEL)
-        simulated["corrupted"] = exam.corrupted(models["grpo"])
-    return simulated, live
+    models = {"base": weights_dir(), SFT: out / SFT / MODEL, GRPO: out / GRPO / MODEL}
+    # The longest first, so that no process is left with one at the end.
+    sittings = [
+        *(Sitting(name, models[name]) for name in reversed(models)),
+        *(Sitting(f"{name}_live", models[name], "live") for name in reversed(models)),
+        Sitting("no_tools", models[GRPO], "none"),
+        Sitting("noop", None),
+    ]
+    if config.full:
+        sittings = [
+            *(Sitting(name, out / name / MODEL) for name in (FURTHER_SFT, SHUFFLED)),
+            Sitting("corrupted", models[GRPO], "corrupted"),
+            *sittings,
+        ]
+    results = examine(config, out / EVAL, sittings, ledger, reporter)
+    live = {name: results.pop(f"{name}_live") for name in models}
+    return results, live
 
 
 def describe(
     config: DemoConfig,
     out: Path,
     ledger: Ledger,
-    exam: Exam,
     simulated: dict[str, Result],
     live: dict[str, Result],
     seeds: tuple[SeedRun, ...],
 ) -> Report:
     """The report of a run."""
+    exam = Exam(config)
     size = load_model(str(out / GRPO / MODEL))[0].num_parameters()
     counts = pipeline.Summary(**read_json(out / SYNTH / SUMMARY))
     return build_report(

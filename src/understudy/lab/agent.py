@@ -102,18 +102,17 @@ class _Agent:
         tools = {tool.name: tool for tool in seen.tools}
         for made in seen.made:
             self._known.learn(made, tools.get(made.name))
-        self._told = self._read_aloud(seen.made[-1], tools.get(seen.made[-1].name)) if seen.made else ""
+        self._told = self._just_told(seen.made[-1], tools.get(seen.made[-1].name)) if seen.made else None
         self._asked = {
             value.casefold() for made in seen.made for value in made.arguments.values() if isinstance(value, str)
         }
 
-    def _read_aloud(self, made: Made, tool: Offered | None) -> str:
-        """What the last look-up told, as a sentence; nothing if it missed, or was not needed."""
+    def _just_told(self, made: Made, tool: Offered | None) -> tuple[str, str] | None:
+        """Relation and subject (case-folded) of what the last look-up told, if it was needed."""
         if tool is None or tool.searches or tool.named[:1] == () or tool.named[0] not in self._plan.relations:
-            return ""
-        subject = str(made.arguments.get(tool.parameter, ""))
-        value = self._known.values.get((tool.named[0], subject.casefold()))
-        return f"The {relations()[tool.named[0]].noun} of {subject} is {value}." if value else ""
+            return None
+        fact = tool.named[0], str(made.arguments.get(tool.parameter, "")).casefold()
+        return fact if self._known.values.get(fact) else None
 
     def move(self) -> _Move:
         ends = []
@@ -125,34 +124,33 @@ class _Agent:
                 return _Move("The tools have no record of it.", answer=self._guess())
             ends.append(end)
         if self._plan.op is Op.VALUE:
-            return self._conclude(self._told or ends[0], ends[0])
+            return self._conclude(self._state(), ends[0])
         if self._plan.op is Op.SAME:
             answer = self._plan.conclude(ends)
             return self._conclude(f"{self._state()} {answer}", answer)
         return self._compute(ends)
 
     def _state(self) -> str:
-        """Where the work stands: what was just told, what is still to be looked up and of what, and what for.
+        """Where the work stands: of what something is still to be looked up, and what for.
 
-        Every thought says all of it, so that the next step follows from the last thought alone. A result is read aloud,
-        what it is about first: in a list of records, that is how the right one is found.
+        Every thought says all of it, so that the next step follows from the last thought alone. What has just been told
+        is read aloud, what it is about first: in a list of records, that is how the right one is found.
         """
-        parts = []
-        for path in self._plan.paths:
-            here, left = path.start, [relations()[name].noun for name in path.relations]
-            for relation in path.relations:
-                if (value := self._known.values.get((relation, here.casefold()))) is None:
-                    break
-                here = value
-                del left[0]
-            parts.append(self._part(path.start, here, left))
-        state = "; ".join([*parts, *_goal(self._plan)])
-        return f"{self._told} {state}" if self._told else state
+        return "; ".join([*map(self._part, self._plan.paths), *_goal(self._plan)])
 
-    def _part(self, start: str, here: str, left: list[str]) -> str:
+    def _part(self, path: Path) -> str:
         """Where one path stands. Where the answer is a start, it is kept, behind the value that will tell of it."""
-        kept = f" {start}" if self._plan.op in ORDERED and here != start else ""
-        return f"{here}{kept}: {', '.join(left)}" if left else f"{here}{kept}"
+        subject, here, read, done = "", path.start, "", 0
+        for relation in path.relations:
+            if (value := self._known.values.get((relation, here.casefold()))) is None:
+                break
+            told = (relation, here.casefold()) == self._told
+            read = f"{here}'s {relations()[relation].noun} is " if told else ""
+            subject, here, done = here, value, done + 1
+        left = [relations()[name].noun for name in path.relations[done:]]
+        named = read and left and subject == path.start  # the sentence read aloud begins with it
+        kept = self._plan.op in ORDERED and done > 0 and not named
+        return f"{read}{here}{f' {path.start}' if kept else ''}{': ' if left else ''}{', '.join(left)}"
 
     def _walk(self, path: Path) -> str | _Move | None:
         """Follow a path through what is known: its end, the look-up that is missing, or None where there is none."""

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from understudy.lab.base.tokenizer import NUCLEI, ONSETS
+from understudy.lab.base.tokenizer import NUCLEI, ONSETS, everyday_words
 from understudy.lab.lexicon import relations_named
 from understudy.lab.offering import FEWEST, relations_to_offer, utilities_to_offer
 from understudy.lab.parsing import parse
 from understudy.lab.relations import NUMERIC, Relation, relations
 from understudy.task import Kind
 
-VERBS = (
-    "get", "find", "read", "fetch", "look_up", "list", "open", "check", "take", "trace", "give", "seek", "tell", "name",
-    "report", "query", "pull", "load", "grab", "ask", "browse", "scan", "resolve", "retrieve", "obtain", "view",
-    "inspect", "review", "select", "pick", "provide", "supply", "export", "consult", "verify", "search", "use", "run",
-    "call", "see", "choose", "locate", "collect", "extract", "describe", "print", "return", "make", "request", "visit",
-)  # fmt: skip
-PATTERNS = ("{verb}_{noun}", "{verb}_{noun}", "{verb}_{noun}_of_{kind}")
+PATTERNS = ("{opening}_{noun}", "{opening}_{noun}", "{opening}_{noun}_of_{kind}")
 """How a toolset names its tools: all of one set alike, as the tools of one API are.
 
-There are so many verbs, and made-up names in their place half of the time, that they have to be read: a model that met
-only fifteen took one of these for tools of another.
+What they begin with is an everyday word or made up, one as often as the other: so many that it has to be read. A model
+that met fifteen verbs took one of these for tools of another, and one that met fifty called "show_capital"
+"check_capital".
 """
 _TEXT = {"type": "string"}
 DESCRIPTIONS = (
@@ -63,12 +59,23 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
         chosen, kind, wanted = named + rng.sample(others, FEWEST + 1 - len(named)), Kind.BRIDGE, []
     else:
         chosen, kind, wanted = relations_to_offer(plan, rng), plan.kind, utilities_to_offer(plan)
-    opening = rng.choice(VERBS) if rng.random() < 0.5 else _vendor(rng)
-    style, shape = rng.choice(PATTERNS).replace("{verb}", opening), rng.choice(SHAPES)
+    opening = rng.choice(_openings()) if rng.random() < 0.5 else _vendor(rng)
+    style, shape = rng.choice(PATTERNS).replace("{opening}", opening), rng.choice(SHAPES)
     look = _Look(shape, rng.choice(LISTS if shape == "list" else PROSE), rng.choice(list(ASIDES)), rng.random() < 0.5)
     tools = [_contract(relation, style, look, rng) for relation in chosen]
     rng.shuffle(tools)
     return {"kind": kind.value, "utilities": [name for name in wanted if name in utilities], "tools": tools}
+
+
+@cache
+def _openings() -> tuple[str, ...]:
+    """Everyday words that name no relation and no live tool."""
+    taken = {
+        word
+        for relation in relations().values()
+        for word in (*relation.noun.split(), *relation.of, *relation.live[0].split("_"))
+    }
+    return tuple(word for word in everyday_words() if word.islower() and len(word) > 2 and word not in taken)
 
 
 def _vendor(rng: random.Random) -> str:

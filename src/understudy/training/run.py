@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import re
 import warnings
@@ -25,6 +26,10 @@ from understudy.training.settings import TrainConfig
 
 ADAPTER, CHECKPOINTS, METRICS, MODEL = "adapter", "checkpoints", "metrics.jsonl", "model"
 STATE = "trainer_state.json"
+# Known: a checkpoint leaves out the head that is the embedding, and transformers warns of it with several processes.
+logging.getLogger("transformers.trainer").addFilter(
+    lambda record: "missing keys in the checkpoint model loaded: ['lm_head.weight']" not in record.getMessage()
+)
 _UNWRITTEN = re.compile("os error|inline_container|PytorchStreamWriter")
 
 
