@@ -39,19 +39,19 @@ SEEDS = 3
 class SftShape(Config):
     """SFT of the lab's model."""
 
-    lr: float = Field(default=1.2e-2, gt=0)
+    lr: float = Field(default=1e-2, gt=0)
     """Peak learning rate (Muon for the matrices, AdamW for the rest)."""
 
     epochs: float = Field(default=1.75, gt=0)
     """Passes over the kept traces."""
 
-    batch_size: int = Field(default=8, gt=0)
+    batch_size: int = Field(default=4, gt=0)
     """Traces per step, of all processes together."""
 
-    held_out: float = Field(default=0.1, gt=0, lt=1)
+    held_out: float = Field(default=0.05, gt=0, lt=1)
     """Share of the traces on which the checkpoint is chosen."""
 
-    save_every: int = Field(default=50, gt=0)
+    save_every: int = Field(default=200, gt=0)
     """Steps between two checkpoints, each measured on the held-out traces."""
 
 
@@ -64,7 +64,7 @@ class GrpoShape(Config):
     lr: float = Field(default=5e-4, gt=0)
     """Learning rate."""
 
-    steps: int = Field(default=14, gt=0)
+    steps: int = Field(default=15, gt=0)
     """Batches of rollouts."""
 
     prompts: int = Field(default=16, gt=0)
@@ -105,7 +105,7 @@ class DemoConfig(Config):
     entities: int = Field(default=2100, ge=200)
     """Size of each universe."""
 
-    trace_questions: int = Field(default=2400, gt=0)
+    trace_questions: int = Field(default=2600, gt=0)
     """Training questions of which the teacher makes traces."""
 
     trace_kinds: tuple[Kind, ...] = tuple(Kind)

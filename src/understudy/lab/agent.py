@@ -127,7 +127,7 @@ class _Agent:
             return self._conclude(self._state(), ends[0])
         if self._plan.op is Op.SAME:
             answer = self._plan.conclude(ends)
-            return self._conclude(f"{self._state()} {answer}", answer)
+            return self._conclude(f"{self._state()} {ends[0]}, {ends[1]}: {answer}", answer)
         return self._compute(ends)
 
     def _state(self) -> str:
