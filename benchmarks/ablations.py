@@ -39,7 +39,7 @@ from understudy.synthesis.teacher import AgentTeacher
 from understudy.tools.toolbox import Toolbox
 from understudy.trace import Call, Observation, Source
 from understudy.training.grpo import GrpoConfig, grpo
-from understudy.training.processes import deal
+from understudy.training.processes import deal, prepare
 from understudy.training.rollouts import TaskSet
 from understudy.training.run import MODEL
 from understudy.world import World
@@ -190,6 +190,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], help="settings of the demo as key=value")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    prepare("understudy.cli.stages")
     runs = []
     for seed in range(given.first, given.first + given.seeds):
         config = load_config(DemoConfig, None, [*given.set, f"seed={seed}"])

@@ -39,6 +39,10 @@ def multiplying(factor):
     return work
 
 
+def dying():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def sleeping(folder):
     def work(job):
         (Path(folder) / str(os.getpid())).touch()

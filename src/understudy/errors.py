@@ -28,7 +28,11 @@ class MissingExtraError(UnderstudyError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed; run: pip install 'understudy[{extra}]'")
+        super().__init__(package, extra)
+        self.package, self.extra = package, extra
+
+    def __str__(self) -> str:
+        return f"{self.package} is not installed; run: pip install 'understudy[{self.extra}]'"
 
 
 class ModelError(UnderstudyError):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import add_ranks, fail, multiplying
-from understudy.errors import InputError
+from jobs import add_ranks, dying, fail, multiplying
+from understudy.errors import InputError, MissingExtraError
 from understudy.training.processes import deal, train_together
 
 
@@ -26,6 +26,8 @@ def test_processes_train_together_and_the_first_is_heard():
     ("error", "raised", "message"),
     [
         (InputError("no such file"), InputError, "^no such file$"),
+        (PermissionError(13, "Permission denied", "/x"), PermissionError, "Permission denied: '/x'"),
+        (MissingExtraError("x", "y"), MissingExtraError, "x is not installed"),
         (ValueError("a defect"), RuntimeError, "Traceback(.|\n)*ValueError: a defect"),
         (None, RuntimeError, "ended with exit code -9"),
     ],
@@ -51,6 +53,12 @@ def test_a_job_that_fails_is_raised():
         deal(2, multiplying, 10, jobs=[0], hear=lambda _: None)
 
 
+def test_a_worker_that_dies_is_named():
+    with pytest.raises(RuntimeError, match="ended with exit code -9"):
+        deal(2, dying, jobs=[1, 2, 3], hear=lambda _: None)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes under /proc")
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     code = (
         "from jobs import sleeping\nfrom understudy.training.processes import deal\n"

@@ -97,7 +97,7 @@ class DemoConfig(Config):
 
     processes: int = Field(default=2, gt=0)
     """Processes that train together and share the evaluations, of one thread each. What is learnt depends on their
-    number (sampling and sums do), so it is not that of the cores."""
+    number (minibatches and sums do), so it is not that of the cores."""
 
     full: bool = False
     """Also run the controls (further SFT, shuffled rewards, a corrupted simulator), on three seeds."""
@@ -146,14 +146,17 @@ class DemoConfig(Config):
     def _shares_are_whole(self) -> DemoConfig:
         if self.sft.batch_size % self.processes:
             raise ValueError(f"sft.batch_size: {self.sft.batch_size} traces can't be shared by {self.processes}")
+        rollouts, parts = self.grpo.prompts * self.grpo.generations, self.grpo.minibatches * self.processes
+        if rollouts % parts:
+            raise ValueError(f"grpo: {rollouts} rollouts can't be dealt out to minibatches × processes = {parts}")
         return self
 
 
 class Ledger:
     """Which stages are done, and the seconds each took, in ``stages.json``.
 
-    ``total`` counts the work of all processes up to their last finished stage, start and what lies between stages
-    included.
+    ``total`` counts the time of this and earlier starts up to the last finished stage of each, their own start and
+    what lies between stages included.
     """
 
     def __init__(self, path: Path, started: float) -> None:

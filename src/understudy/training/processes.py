@@ -1,8 +1,9 @@
 """Work in several processes of this machine: one job in all, which train together, or many jobs dealt out to them.
 
-A model of the lab's size gains little from threads: they wait for each other in every small operation, on a busy
-machine many times as long as they work. Processes meet once an optimiser step. They are forked from a server that has
-imported the libraries, so that they start at once; and they end with the process that started them, whatever ends it.
+They are for models of the lab's size, on the CPU. Such a model gains little from threads, which wait for each other in
+every small operation, on a busy machine many times as long as they work; processes meet once an optimiser step. They
+are forked from a server, which has imported the libraries if it was told to (``prepare``), and so start at once; and
+they end with the process that started them, whatever ends it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection, forkserver
 from typing import Any, TypeVar
 
@@ -26,19 +28,21 @@ Job = TypeVar("Job")
 Hear = Callable[[Any], None]
 _Pipe = connection.Connection
 
-_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-_CONTEXT: Any = multiprocessing.get_context(_METHOD)
+_CONTEXT: Any = multiprocessing.get_context("forkserver")
 
 
 def prepare(module: str) -> None:
     """Begin to import a module in the server that processes are forked from, beside what this process does next."""
-    if _METHOD == "forkserver":
-        _CONTEXT.set_forkserver_preload([module])
+    _CONTEXT.set_forkserver_preload([module])
+    heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the server inherits: Ctrl-C is for this process
+    try:
         forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, heeded)
 
 
 def train_together(count: int, job: Callable[..., None], *arguments: object, hear: Hear) -> None:
-    """Run a job to its end in processes that train together, as ``accelerate launch`` does.
+    """Run a job to its end in processes that train together, as ``torchrun`` does.
 
     Args:
         count: how many; each has one thread.
@@ -47,7 +51,7 @@ def train_together(count: int, job: Callable[..., None], *arguments: object, hea
         hear: called here with everything that the first process tells.
 
     Raises:
-        UnderstudyError: as the job raised it.
+        UnderstudyError, OSError: as the job raised it.
         RuntimeError: a process failed in another way; its traceback.
     """
     with (
@@ -77,10 +81,10 @@ def deal(
     waiting = list(reversed(jobs))
     with _running(min(count, len(waiting)), _serve, ready, arguments) as processes:
         for pipe in processes:
-            pipe.send(waiting.pop())
+            _send(pipe, waiting.pop())
         for pipe, said in _heard(processes):
             hear(said)
-            pipe.send(waiting.pop() if waiting else None)
+            _send(pipe, waiting.pop() if waiting else None)
 
 
 @contextmanager
@@ -95,10 +99,11 @@ def _running(count: int, work: Callable[..., None], *arguments: object) -> Itera
             theirs.close()
         yield dict(processes)
     finally:
-        for process in processes.values():
-            if process.pid is not None:
-                process.kill()
-                process.join()
+        started = [process for process in processes.values() if process.pid is not None]
+        for process in started:
+            process.kill()
+        for process in started:
+            process.join()
 
 
 def _heard(processes: dict[_Pipe, Any]) -> Iterator[tuple[_Pipe, Any]]:
@@ -108,7 +113,7 @@ def _heard(processes: dict[_Pipe, Any]) -> Iterator[tuple[_Pipe, Any]]:
             assert isinstance(pipe, _Pipe)  # noqa: S101 (we wait for nothing else)
             try:
                 error, said = pipe.recv()
-            except EOFError:
+            except (EOFError, ConnectionError):
                 process = processes.pop(pipe)
                 process.join()
                 if process.exitcode:
@@ -119,9 +124,16 @@ def _heard(processes: dict[_Pipe, Any]) -> Iterator[tuple[_Pipe, Any]]:
             yield pipe, said
 
 
+def _send(pipe: _Pipe, said: object) -> None:
+    """Say something, if there still is somebody to hear it."""
+    with suppress(ConnectionError):
+        pipe.send(said)
+
+
 def _begin(pipe: _Pipe, work: Callable[..., None], rank: int, arguments: Sequence[Any]) -> None:
     """In a new process: end with the one that started this, leave Ctrl-C to it, use one thread, and say what fails."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     parent = multiprocessing.parent_process()
     assert parent is not None  # noqa: S101 (we are a child)
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
@@ -129,9 +141,11 @@ def _begin(pipe: _Pipe, work: Callable[..., None], rank: int, arguments: Sequenc
     try:
         work(pipe, rank, *arguments)
     except UnderstudyError as error:
-        pipe.send((error, None))
+        _send(pipe, (error, None))
+    except OSError as error:  # made anew, as not every subclass can be pickled
+        _send(pipe, (OSError(error.errno, error.strerror or str(error), error.filename), None))
     except Exception:
-        pipe.send((RuntimeError(traceback.format_exc()), None))
+        _send(pipe, (RuntimeError(traceback.format_exc()), None))
 
 
 def _end_with(sentinel: int) -> None:
@@ -141,8 +155,9 @@ def _end_with(sentinel: int) -> None:
 
 def _train(pipe: _Pipe, rank: int, count: int, meeting: str, job: Callable[..., None], arguments: Any) -> None:
     if count > 1:
-        world = {"WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
-        os.environ.update(world, MASTER_ADDR="127.0.0.1")  # accelerate wants one, and takes the group that is there
+        os.environ |= {"WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
+        # Accelerate wants an address, though the group is there already; gloo would listen where the host's name leads.
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
         torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=count)
     job((lambda said: pipe.send((None, said))) if rank == 0 else (lambda _: None), *arguments)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 import re
 import warnings
@@ -26,10 +25,6 @@ from understudy.training.settings import TrainConfig
 
 ADAPTER, CHECKPOINTS, METRICS, MODEL = "adapter", "checkpoints", "metrics.jsonl", "model"
 STATE = "trainer_state.json"
-# Known: a checkpoint leaves out the head that is the embedding, and transformers warns of it with several processes.
-logging.getLogger("transformers.trainer").addFilter(
-    lambda record: "missing keys in the checkpoint model loaded: ['lm_head.weight']" not in record.getMessage()
-)
 _UNWRITTEN = re.compile("os error|inline_container|PytorchStreamWriter")
 
 
@@ -68,6 +63,7 @@ def arguments(kind: Any, config: TrainConfig, out: Path, **own: Any) -> Any:
         "ddp_broadcast_buffers": False,
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
+        "log_level_replica": "passive",  # as quiet as the main process
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": gpu,
         "disable_tqdm": True,
