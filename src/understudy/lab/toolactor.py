@@ -20,6 +20,10 @@ from understudy.trace import Status
 
 OTHERS = 0.7
 """How often a list of records holds one about something else."""
+ALIKE = 0.5
+"""How often the name of that one shares a word with what was asked for, as it does in what a search finds."""
+MISSES = ("no record of {}", "nothing found for {}", "{} is not known here", "unknown name {}")
+"""What a tool says that finds nothing."""
 
 
 def act_tool(payload: dict[str, Any], mistakes: Mistakes, corrupt: float, rng: random.Random) -> str:
@@ -43,7 +47,8 @@ def act_tool(payload: dict[str, Any], mistakes: Mistakes, corrupt: float, rng: r
         None,
     )
     if value is None:
-        return dumps({"error": {"status": Status.TOOL_ERROR.value, "message": f"no record of {subject[:80]!r}"}})
+        message = rng.choice(MISSES).format(repr(subject[:80]))
+        return dumps({"error": {"status": Status.TOOL_ERROR.value, "message": message}})
     drawn = rng.random()
     if drawn < mistakes.broken_result:
         return rng.choice(("I would return the value here.", dumps({"note": value})))
@@ -73,6 +78,10 @@ def _result(
         if relation is not None and rng.random() < OTHERS:
             like, split = relations()[relation], split_of(subject) or rng.choice(SPLITS)
             other, more = (_invented(kind, rng, split) for kind in (like.of[0], like.to))
+            if value.isdigit():  # else the number of digits would tell which is which
+                more = "".join(rng.choice(string.digits[1:]) for _ in value)
+            if rng.random() < ALIKE:
+                other = _near(subject, other, rng)
             records.append(_result(item, relation, other, more, rng))
             rng.shuffle(records)
         return {key: records if key == group else _aside(field, rng) for key, field in fields.items()}
@@ -82,6 +91,12 @@ def _result(
     }
     is_number = fields[holder].get("type") == "integer" and value.lstrip("-").isdigit()
     return {**said, holder: int(value) if is_number else value}
+
+
+def _near(name: str, other: str, rng: random.Random) -> str:
+    """A name of two words of which one is another name's; a name of one word as it is."""
+    mine, theirs = name.split(), other.split()
+    return " ".join(rng.sample((rng.choice(mine), theirs[-1]), 2)) if len(mine) == len(theirs) == 2 else other
 
 
 def _tells(item: dict[str, Any], relation: str | None) -> bool:

@@ -39,7 +39,8 @@ ASIDES = {
     "ref": _TEXT, "kind": _TEXT, "source": _TEXT, "checked": _TEXT, "region": _TEXT, "score": _NUMBER, "page": _NUMBER,
     "rank": _NUMBER, "related": _LINKS, "links": _LINKS,
 }  # fmt: skip
-"""What stands before or after the value, and nobody asked for."""
+"""What stands before and after the value, and nobody asked for."""
+MOST_ASIDES = 3
 LISTS = ("items", "matches", "rows", "entries", "found")
 """What a list of records is called."""
 
@@ -61,7 +62,9 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
         chosen, kind, wanted = relations_to_offer(plan, rng), plan.kind, utilities_to_offer(plan)
     opening = rng.choice(_openings()) if rng.random() < 0.5 else _vendor(rng)
     style, shape = rng.choice(PATTERNS).replace("{opening}", opening), rng.choice(SHAPES)
-    look = _Look(shape, rng.choice(LISTS if shape == "list" else PROSE), rng.choice(list(ASIDES)), rng.random() < 0.5)
+    asides = rng.sample(list(ASIDES), rng.randint(1, MOST_ASIDES))
+    label, first = rng.choice(LISTS if shape == "list" else PROSE), rng.randint(0, len(asides))
+    look = _Look(shape, label, tuple(asides[:first]), tuple(asides[first:]))
     tools = [_contract(relation, style, look, rng) for relation in chosen]
     rng.shuffle(tools)
     return {"kind": kind.value, "utilities": [name for name in wanted if name in utilities], "tools": tools}
@@ -89,23 +92,24 @@ class _Look:
 
     shape: str
     label: str
-    aside: str
-    first: bool
-    """Whether what nobody asked for comes first."""
+    before: tuple[str, ...]
+    """Asides in front; a sentence has the name there if there are any."""
+    after: tuple[str, ...]
+    """Asides behind."""
 
     def returns(self, key: str, relation: Relation) -> dict[str, Any]:
         """The schema of a relation's results, whose value stands under a key."""
-        aside = {self.aside: ASIDES[self.aside]}
+        before, after = ({name: ASIDES[name] for name in names} for names in (self.before, self.after))
         value = {"type": "integer" if relation.to in NUMERIC and self.shape in ("entry", "list") else "string"}
         record = {"name": _TEXT, key: value}
         match self.shape:
             case "list":
                 records = {self.label: {"type": "array", "items": _object(record)}}
-                return _object({**aside, **records} if self.first else records)
+                return _object({**before, **records})
             case "entry":
-                return _object({**aside, **record} if self.first else {**record, **aside})
+                return _object({**before, **record, **after})
             case "text":
-                return _object({**({"name": _TEXT} if self.first else {}), self.label: _TEXT})
+                return _object({**({"name": _TEXT} if self.before else {}), self.label: _TEXT})
         return _object(record if self.shape == "record" else {key: value})
 
 
