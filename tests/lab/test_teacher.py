@@ -19,9 +19,11 @@ from understudy.lab.lexicon import relation_named
 from understudy.lab.live import SEARCH, LiveTools
 from understudy.lab.mistakes import Mistakes, corrupted, mistaken
 from understudy.lab.parsing import parse
+from understudy.lab.relations import relations
 from understudy.lab.results import value_in
 from understudy.lab.tasks import chance
 from understudy.lab.teacher import ROLES, ScriptedModel
+from understudy.lab.toolactor import ALIKE, OTHERS
 from understudy.llm.protocol import ChatRequest
 from understudy.rollout import Limits, rollout
 from understudy.schema import dumps
@@ -162,6 +164,27 @@ async def test_toolsets_differ_by_seed_and_keep_the_rules(tasks: list[Task]) -> 
             assert len(set(served)) == len(served)
             names |= {contract.name for contract in made.contracts}
     assert len(names) > 120
+    live_words = {word for relation in relations().values() for word in relation.live[0].split("_")}
+    openings = {name.split("_")[0] for name in names}
+    assert not openings & (live_words - {word for name in relations() for word in name.split("_")})
+
+
+async def test_another_record_of_a_list_can_be_told_by_its_name_alone() -> None:
+    item = {"type": "object", "properties": {"name": {"type": "string"}, "runtime": {"type": "integer"}}}
+    returns = {"type": "object", "properties": {"rows": {"type": "array", "items": item}}}
+    contract = CONTRACT.model_copy(update={"name": "get_runtime", "description": "Gives it.", "returns": returns})
+    facts, others, ours_first = [Fact(subject="Khal Zurj", relation="runtime", object="112")], [], 0
+    for seed in range(400):
+        reply = await ScriptedModel().complete(actor_request(facts, "Khal Zurj", seed, contract))
+        rows = orjson.loads(reply.content)["rows"]
+        assert {"name": "Khal Zurj", "runtime": 112} in rows
+        others += [row for row in rows if row["name"] != "Khal Zurj"]
+        ours_first += rows[0]["name"] == "Khal Zurj"
+    assert all(100 <= row["runtime"] <= 999 for row in others)
+    alike = [bool({"Khal", "Zurj"} & set(row["name"].split())) for row in others]
+    assert abs(statistics.mean(alike) - ALIKE) < 0.1
+    assert abs(len(others) / 400 - OTHERS) < 0.1
+    assert abs((400 - ours_first) / len(others) - 0.5) < 0.1
 
 
 async def test_it_makes_some_tools_for_questions_it_cannot_read() -> None:
@@ -192,9 +215,9 @@ CONTRACT = ToolContract(
 )
 
 
-def actor_request(facts: Sequence[Fact], film: str, seed: int = 0) -> ChatRequest:
+def actor_request(facts: Sequence[Fact], film: str, seed: int = 0, tool: ToolContract = CONTRACT) -> ChatRequest:
     payload = {
-        "tool": CONTRACT.model_dump(),
+        "tool": tool.model_dump(),
         "arguments": {"film": film},
         "facts": [fact.model_dump() for fact in facts],
         "problems": [],
