@@ -4,9 +4,9 @@ python benchmarks/ablations.py --json runs/ablations.json                      #
 python benchmarks/ablations.py --seeds 1 --variants both live --set grpo.steps=2 test_questions=20
 
 Every seed has its universes, traces and SFT model, which its variants share. Writes ``{variant: {"simulated", "live",
-"gain", "gap", "seeds"}}``: exact match with simulated and with live tools, and, paired by question over all seeds, what
-the variant adds to SFT and what live tools take away; each with n and a 95 % interval. Work that is done is not done
-again, so a run that was cut goes on.
+"gain", "gap", "live_over_both", "seeds"}}``: exact match with simulated and with live tools, and, paired by question
+over all seeds, what the variant adds to SFT, what live tools take away, and how much better than ``both`` it is with
+live tools; each with n and a 95 % interval. Work that is done is not done again, so a run that was cut goes on.
 """
 
 from __future__ import annotations
@@ -176,6 +176,8 @@ def summary(runs: list[dict[str, tuple[Result, Result]]]) -> dict[str, dict[str,
             "gain": paired_difference(before, pooled[0]),
             "gap": paired_difference(pooled[0], pooled[1]),
         }
+        if "both" in runs[0]:
+            metrics["live_over_both"] = paired_difference([x for run in runs for x in right(run["both"][1])], pooled[1])
         seeds = [[round(sum(right(result)) / len(right(result)), 3) for result in run[name]] for run in runs]
         table[name] = {key: value.model_dump() for key, value in metrics.items()} | {"seeds": seeds}
     return table
@@ -200,7 +202,8 @@ def main() -> None:
             given.json.parent.mkdir(parents=True, exist_ok=True)
             given.json.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
     for name, row in table.items():
-        cells = (f"{key} {_figure(row[key])}" for key in ("simulated", "live", "gain", "gap"))
+        keys = ("simulated", "live", "gain", "gap", "live_over_both")
+        cells = (f"{key} {_figure(row[key])}" for key in keys if key in row)
         print(f"{name:16}", *cells, sep="  ")
 
 
