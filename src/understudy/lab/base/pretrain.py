@@ -178,24 +178,12 @@ def _averaged(model: Any, loss: Any, processes: int) -> float:
     return float(loss)
 
 
-def _train_part(part: int, config: PretrainConfig, checkpoint: Path, meeting: str) -> None:
+def _train_part(_: object, config: PretrainConfig, checkpoint: Path) -> None:
     """One process of several; the first leaves the trained weights in `checkpoint`."""
     import torch
 
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{meeting}", rank=part, world_size=config.processes
-    )
-    train(build_model(config.shape, config.seed), build_tokenizer(), config, checkpoint, part)
-    torch.distributed.destroy_process_group()
-
-
-def _train_together(config: PretrainConfig, checkpoint: Path) -> None:
-    """Train in several processes, up to a checkpoint of the last step."""
-    import torch
-
-    with tempfile.TemporaryDirectory() as place:
-        together: Any = torch.multiprocessing
-        together.spawn(_train_part, (config, checkpoint, f"{place}/meeting"), config.processes)
+    model = build_model(config.shape, config.seed)
+    train(model, build_tokenizer(), config, checkpoint, torch.distributed.get_rank())
 
 
 def pretrain(out: Path, config: PretrainConfig | None = None, replace: bool = False, samples: int = 300) -> Path:
@@ -221,7 +209,9 @@ def pretrain(out: Path, config: PretrainConfig | None = None, replace: bool = Fa
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = out.parent / f".{out.name}.checkpoint.safetensors"
     if config.processes > 1:
-        _train_together(config, checkpoint)
+        from understudy.training.processes import train_together
+
+        train_together(config.processes, _train_part, config, checkpoint, hear=lambda _: None)
     cost = train(model, tokenizer, config, checkpoint)  # after several processes, nothing is left to do but to load
     scores = [asdict(copy_accuracy(model, tokenizer, 1, distance, samples)) for distance in (50, 150, 300, 500)]
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
