@@ -45,7 +45,7 @@ from understudy.training.sft import SftConfig, read_traces, sft
 
 SHAPES = {"qwen2.5-0.5b": (896, 24, 14, 4864), "qwen2.5-1.5b": (1536, 28, 12, 8960), "lab": (160, 5, 4, 256)}
 """Width, layers, query heads and width of the MLP; two heads for keys and values each."""
-VOCABULARY = {"lab": 2768}
+VOCABULARY = {"lab": 3552}
 PACKED = 2048
 WARM_UP = 2
 

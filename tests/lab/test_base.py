@@ -11,6 +11,8 @@ import pytest
 
 from understudy.lab.base import names
 from understudy.lab.base.corpus import pages
+from understudy.lab.base.forms import alike, pick, rest
+from understudy.lab.base.page import Page
 from understudy.lab.base.tokenizer import RESERVED, VOCAB_SIZE, build_tokenizer, load_tokenizer
 from understudy.lab.base.words import word_groups
 from understudy.lab.names import inventory_words
@@ -68,10 +70,8 @@ def test_tokenizer_round_trips_random_text(tokenizer):
 
 
 def test_the_shipped_tokenizer_is_the_one_that_is_built(tokenizer):
-    assert (
-        json.loads(tokenizer.backend_tokenizer.to_str())["model"]
-        == json.loads(build_tokenizer().backend_tokenizer.to_str())["model"]
-    )
+    shipped, built = (json.loads(made.backend_tokenizer.to_str()) for made in (tokenizer, build_tokenizer()))
+    assert shipped == built
 
 
 def test_reserved_tags_are_single_fixed_ids(tokenizer):
@@ -86,7 +86,7 @@ def test_names_split_alike_in_prose_and_json(tokenizer):
     for _ in range(300):
         name = names.full_name(rng)
         ids = " ".join(map(str, tokenizer(name)["input_ids"]))
-        for place in (f"of {name} is", f'{{"x": "{name}"}}', f"{name}.", f"\n{name}, and"):
+        for place in (f"of {name} is", f'{{"x": "{name}"}}', f"{name}.", f"\n{name}, and", f"1791 {name}; 1"):
             assert f" {ids} " in f" {' '.join(map(str, tokenizer(place)['input_ids']))} "
 
 
@@ -139,6 +139,41 @@ def test_predictable_stretches_are_marked(tokenizer):
     assert abs(sum(sure) / len(ids) - marked) < 0.15
 
 
+SAID = r"((?:\b[A-Z]\.|\d\.|[^.?;])+)"
+"""A name, a value or a list of them; with initials and fractions, but no end of a sentence."""
+
+
+def drawn(form, seed=0, room=4000):
+    page = Page()
+    form(Random(seed), page, room)
+    return page
+
+
+def test_pages_say_the_truth_about_what_is_the_same():
+    text = "".join(drawn(alike, seed).text for seed in range(20))
+    verdicts = {"Yes": True, "No": False}
+    found = re.findall(rf"Is {SAID} the same as {SAID}\? (Yes|No)\. ", text)
+    assert {verdict for *_, verdict in found} == set(verdicts)
+    assert all((a == b) == verdicts[verdict] for a, b, verdict in found)
+
+
+def test_lists_lose_what_is_taken_away():
+    entries: list[str] = []
+    for started, gone, left in re.findall(rf"All: {SAID}\. |Less ([^:]+): {SAID}\. ", drawn(rest).text):
+        if gone:
+            entries.remove(gone)
+            assert left.split(", ") == entries
+        else:
+            entries = started.split(", ")
+
+
+def test_numbers_lead_to_the_names_beside_them_and_back():
+    page = drawn(pick)
+    for start, end in page.spans:
+        asked = page.text[page.text.rfind("\n", 0, start) + 1 : start]
+        assert page.text[start:end].strip('.;"} ') in asked  # what is asked for was said on the same line
+
+
 def test_batches_depend_on_seed_and_step_only(tokenizer):
     ids = list(range(300, 400))
     assert draw(1, 7, 0, 4, 64, 0.5, ids, tokenizer) == draw(1, 7, 0, 4, 64, 0.5, ids, tokenizer)
@@ -167,7 +202,7 @@ def test_weights_load_and_are_small(base):
 def test_base_copies_unseen_names(base):
     score = copy_accuracy(*base, seed=7, distance=300, n=72)
     assert score.n == 72
-    assert score.value >= 0.82, score  # 0.91 at n = 300; what is missing is told in docs/notebook/base-model.md
+    assert score.value >= 0.95, score  # 0.99 at n = 300: such a model falls below 0.95 in 6 of 1,000 draws
 
 
 def test_teacher_forced_match_is_greedy_decoding(base):
@@ -202,11 +237,11 @@ def killed(*_):
 
 
 def test_two_processes_share_a_run_and_its_end_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    together = replace(TINY, processes=2)
+    together = replace(TINY, processes=2, tokens=3072)  # whole rows of any length for both
     one, two = pretrain(tmp_path / "one", together, samples=3), pretrain(tmp_path / "two", together, samples=3)
     assert (one / "model.safetensors").read_bytes() == (two / "model.safetensors").read_bytes()
     record = json.loads((one / "pretrain.json").read_text())
-    assert record["cost"]["tokens"] == TINY.steps * TINY.tokens
+    assert record["cost"]["tokens"] == together.steps * together.tokens
     assert record["cost"]["loss"] < 6.9
     with monkeypatch.context() as patch:
         patch.setattr(pretrain_module, "copy_accuracy", killed)

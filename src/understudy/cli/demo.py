@@ -39,7 +39,7 @@ SEEDS = 3
 class SftShape(Config):
     """SFT of the lab's model."""
 
-    lr: float = Field(default=1e-2, gt=0)
+    lr: float = Field(default=5e-3, gt=0)
     """Peak learning rate (Muon for the matrices, AdamW for the rest)."""
 
     epochs: float = Field(default=1.75, gt=0)

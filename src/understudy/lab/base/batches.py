@@ -12,7 +12,7 @@ from typing import Any
 from understudy.lab.base.corpus import make_page
 from understudy.lab.base.page import Page
 
-CHARS_PER_TOKEN = 2.0
+CHARS_PER_TOKEN = 2.3
 """Measured over the corpus; used only to size pages."""
 
 DRILLED = 400

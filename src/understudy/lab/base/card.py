@@ -17,12 +17,13 @@ A {millions:.2f} M-parameter Qwen3-shaped causal language model (fp32, tied embe
 has learned one thing: to copy. It stands where a pretrained model stands in a real run.
 
 * **Shape:** width {width}, {layers} layers, {heads} heads of 32 ({kv_heads} for keys and values), MLP {inner}.
-* **Tokenizer:** byte-level BPE, {vocabulary:,} tokens, a syllable each for pseudo-words, single digits; names split
-  alike in prose and JSON. No chat template. Its tokens include everyday English words, also such as the lab asks about,
-  as any tokenizer's do.
-* **Data:** synthetic pages drawn while training: records, prose, links and identifiers over pseudo-names; nothing from
-  any corpus, nothing from the lab: none of its tasks, relations, or names. Role and tool tags never occur. Words that
-  the lab asks about occur in drills alone, as ids among other random ids.
+* **Tokenizer:** byte-level BPE, {vocabulary:,} tokens, a syllable each for pseudo-words, pairs of digits; spaces go
+  with function words, stops and the inside of names, so names split alike in prose and JSON. No chat template. Its
+  tokens include everyday English words, also such as the lab asks about, as any tokenizer's do.
+* **Data:** synthetic pages drawn while training: records, prose, links, lists and identifiers over pseudo-names, and
+  whether two of these are the same; nothing from any corpus, nothing from the lab: none of its tasks, relations, or
+  names. Role and tool tags never occur. Words that the lab asks about occur in drills alone, as ids among other random
+  ids.
 * **Command:** `understudy lab pretrain --seed {seed} {budget}`
 * **Cost:** {steps} steps, {tokens:.1f} M tokens, {seconds:.0f} s in {processes} process(es) of one CPU thread.
 

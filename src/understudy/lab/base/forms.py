@@ -72,7 +72,7 @@ def lookup(rng: Random, page: Page, room: int) -> None:
         for x, record in facts.items():
             for k, v in record.items():
                 page.fill((shared if style < 0.7 else rng.choice(STATE)) + gap(rng), k=k, x=x, v=v)
-    if rng.random() < 0.5:
+    if rng.random() < 0.3:
         page.say(filler(rng, int(room * rng.uniform(0, 0.35))))
     while len(page) < start + room:
         x, k = rng.choice(xs), rng.choice(keys)
@@ -176,29 +176,58 @@ def relay(rng: Random, page: Page, room: int) -> None:
         x = v
 
 
-def sign(rng: Random, page: Page, room: int) -> None:
-    """Two things and a rule on the sign of a number; and lists from which the one negative entry is picked."""
+def pick(rng: Random, page: Page, room: int) -> None:
+    """Numbers with a name each; asked by one of the two, the other is to be found."""
     start = len(page)
     while len(page) < start + room:
-        if rng.random() < 0.6:
-            a, b = things(rng, 2)
-            below = rng.random() < 0.5
-            n = str(rng.randrange(1, 10 ** rng.randint(1, 5)))
-            n = f"-{n}" if rng.random() < 0.5 else n
-            pick = a if n.startswith("-") == below else b
-            page.say(rng.choice((
-                f"If negative {a if below else b}, otherwise {b if below else a}. The value is {n}.",
-                f'{{"below": {quoted(a if below else b)}, "above": {quoted(b if below else a)}}} The value is {n}.',
-                f'{{"below": {quoted(a if below else b)}, "above": {quoted(b if below else a)}}} {{"value": {n}}}',
-            )))  # fmt: skip
-            page.sure(f" {'Negative' if n.startswith('-') else 'Positive'}, so it is {pick}.")
-        else:
-            xs = things(rng, rng.randint(2, 5))
-            low = rng.choice(xs)
-            for x in xs:
-                page.say(f"{x}: {'-' if x == low else ''}{rng.randrange(1, 10 ** rng.randint(1, 5))}; ")
-            page.say("negative: ")
-            page.sure(f"{low}.")
+        xs = things(rng, rng.randint(2, 5))
+        ns = names.distinct(rng, len(xs), names.date if rng.random() < 0.5 else names.number)
+        pairs, ahead, mark = list(zip(ns, xs, strict=True)), rng.random() < 0.7, rng.choice((" ", ": ", " = "))
+        page.say("; ".join(f"{n}{mark}{x}" if ahead else f"{x}{mark}{n}" for n, x in pairs) + rng.choice((". ", "? ")))
+        for n, x in rng.sample(pairs, rng.randint(1, len(pairs))):
+            page.fill(
+                rng.choice(("{n} ~{x}. ", "{n}: ~{x}; ", "{x} ~{n}. ", '{{"{n}": ~{q}}} ')), n=n, x=x, q=quoted(x)
+            )
+        page.say(gap(rng))
+
+
+ALIKE = (
+    ("{a}, {b}: ~{same}; ", "same", "different"), ("Is {a} the same as {b}? ~{same}. ", "Yes", "No"),
+    ("{a} = {b}? ~{same}. ", "yes", "no"), ('{{"a": "{a}", "b": "{b}", "equal": ~{same}}}\n', "true", "false"),
+    ("{a} and {b} are ~{same}. ", "equal", "unlike"), ("{a}; {b}; ~{same}\n", "match", "no match"),
+)  # fmt: skip
+
+
+def alike(rng: Random, page: Page, room: int) -> None:
+    """Two names or values, and whether they are the same; those that differ often share a part."""
+    start = len(page)
+    mixed = rng.random() < 0.5
+    shape = rng.choice(ALIKE)
+    while len(page) < start + room:
+        template, same, other = rng.choice(ALIKE) if mixed else shape
+        kind = rng.random()
+        a, b = (
+            names.lookalikes(rng, 2)
+            if kind < 0.4
+            else names.distinct(rng, 2, names.full_name if kind < 0.8 else names.value)
+        )
+        equal = rng.random() < 0.5
+        page.fill(template, a=a, b=a if equal else b, same=same if equal else other)
+        if rng.random() < 0.2:
+            page.say(sentence(rng) + " ")
+
+
+def rest(rng: Random, page: Page, room: int) -> None:
+    """Lists that lose one entry at a time: what is left is said again, in the same order."""
+    start = len(page)
+    while len(page) < start + room:
+        entries = names.distinct(rng, rng.randint(2, 5), key if rng.random() < 0.6 else names.full_name)
+        page.say(f"All: {', '.join(entries)}. ")
+        first = rng.random() < 0.7
+        while len(entries) > 1:
+            gone = entries[0] if first else rng.choice(entries)
+            entries = [entry for entry in entries if entry != gone]
+            page.fill("Less {gone}: ~{left}. ", gone=gone, left=", ".join(entries))
         page.say(gap(rng))
 
 
@@ -207,11 +236,12 @@ def match(rng: Random, page: Page, room: int) -> None:
     start = len(page)
     keys = names.distinct(rng, max(2, min(8, room // 160)), lambda r: key(r).replace("_", " "))
     verbs = ("get", "find", "list", "read", "show", "open", "trace", "take", "check", "fetch")
+    verbs = rng.choice((verbs, key_words(), names.distinct(rng, 5, names.stem)))
     shared = rng.choice(verbs)
     codes = {}
     for k in keys:
         verb, part = shared if rng.random() < 0.6 else rng.choice(verbs), k.replace(" ", "_")
-        codes[k] = rng.choice((f"{verb}_{part}", f"{part}_{verb}", f"{verb}_{part}_{rng.choice(key_words())}"))
+        codes[k] = rng.choice((f"{verb}_{part}", f"{part}_{verb}", f"{verb}_{part}_of_{rng.choice(key_words())}"))
         page.fill(rng.choice(('{{"code": "{c}"}}\n', "- {c}\n", '"{c}", ', "{c}: {s}\n")), c=codes[k], s=sentence(rng))
     while len(page) < start + room:
         k, x = rng.choice(keys), names.full_name(rng)
@@ -237,7 +267,7 @@ def echo(rng: Random, page: Page, room: int) -> None:
 
 
 FORMS: tuple[tuple[Form, float], ...] = (
-    (lookup, 0.3), (restate, 0.08), (chain, 0.12), (unroll, 0.12), (relay, 0.1), (sign, 0.05), (match, 0.18),
-    (echo, 0.05),
+    (lookup, 0.3), (restate, 0.07), (chain, 0.12), (unroll, 0.12), (relay, 0.08), (pick, 0.06), (match, 0.15),
+    (alike, 0.05), (rest, 0.02), (echo, 0.03),
 )  # fmt: skip
 """Forms and their shares; `lookup` and `match` are the hardest and the most useful, so they have the most."""

@@ -199,6 +199,8 @@ def pretrain(out: Path, config: PretrainConfig | None = None, replace: bool = Fa
         FileExistsError: `out` exists and `replace` is not set.
         ValueError: several processes, and no number of steps.
     """
+    import torch
+
     config = config or PretrainConfig()
     if config.processes > 1 and config.steps is None:
         raise ValueError("several processes need a number of steps: a clock is not the same for all")
@@ -213,7 +215,10 @@ def pretrain(out: Path, config: PretrainConfig | None = None, replace: bool = Fa
 
         train_together(config.processes, _train_part, config, checkpoint, hear=lambda _: None)
     cost = train(model, tokenizer, config, checkpoint)  # after several processes, nothing is left to do but to load
-    scores = [asdict(copy_accuracy(model, tokenizer, 1, distance, samples)) for distance in (50, 150, 300, 500)]
+    with torch.compiler.set_stance(
+        "force_eager"
+    ):  # the probe's batches have a length each: a graph each would take longer
+        scores = [asdict(copy_accuracy(model, tokenizer, 1, distance, samples)) for distance in (50, 150, 300, 500)]
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         model.save_pretrained(str(partial))

@@ -2,7 +2,8 @@
 
 The names are made of words that are held out from the corpus, so nothing can have been memorised. A sample
 counts as right when every token of the value, and the mark that closes it, is the argmax given what came before: that
-is the same event as greedy decoding writing exactly the value and stopping, and it needs one forward pass.
+is the same event as greedy decoding writing exactly the value and stopping, and it needs one forward pass. Whether a
+space comes with the mark is a matter of taste, as a line may end there or go on.
 """
 
 from collections.abc import Callable
@@ -127,7 +128,8 @@ def copy_accuracy(model: Any, tokenizer: Any, seed: int, distance: int, n: int =
             best = model(input_ids=batch).logits.argmax(-1)  # causal: padding on the right changes nothing before it
             for i, (form, ids, goal) in enumerate(part):
                 end = len(ids)
-                right[form].append(best[i, end - goal - 1 : end - 1].tolist() == ids[end - goal :])
+                said, wanted = tokenizer.batch_decode([best[i, end - goal - 1 : end - 1], ids[end - goal :]])
+                right[form].append(said.rstrip() == wanted)
     total = sum(len(marks) for marks in right.values())
     by_form = {form: sum(marks) / max(1, len(marks)) for form, marks in right.items()}
     return CopyScore(sum(map(sum, right.values())) / total, total, distance, by_form)

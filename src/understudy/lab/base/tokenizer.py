@@ -2,9 +2,9 @@
 
 A model this small reads and copies token by token, so `mayor` in `the mayor of`, in `get_mayor` and in `"mayor"` must
 be one and the same token, and ` Kesh` in prose and `"Kesh` in JSON must split alike. The usual byte-level split glues a
-leading space to every word, which gives two spellings of each. Here a space stands alone, except before a few function
-words (` of`, ` the`), which nobody looks for. Digits and minus signs are single tokens. The usual JSON joints (`": "`,
-`", "`) are single tokens.
+leading space to every word, which gives two spellings of each. Here spaces go with what nobody looks for: function
+words (` of `, ` is `), stops (`: `, `, `), and the inside of a name (`Kesh ` in `Kesh Morvan`, wherever that name
+stands). Numbers are pairs of digits from the left. The usual JSON joints (`": "`, `", "`) are single tokens.
 
 The merges are listed, not learned: consonant and vowel, then a closing consonant, then everyday words, built from
 these. So a pseudo-word costs one token per syllable, and a syllable is one of 1,080 closed ones: names in one context
@@ -21,7 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-VOCAB_SIZE = 2768
+VOCAB_SIZE = 3552
 PAD, END = "<|pad|>", "<|end|>"
 CONTROL = (PAD, END, "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>")
 TAGS = (
@@ -31,20 +31,25 @@ TAGS = (
 RESERVED = CONTROL + TAGS
 """Single tokens with ids 0..13, in this order. None occurs in the corpus. Only CONTROL is skipped when decoding."""
 
-ARGUMENTS = '", "arguments": {"'
-"""A joint of every tool call. The weights never met it: the corpus has no such key."""
-JOINTS = (ARGUMENTS, '": "', '": ["', '": {"', '": [{"', '": [', '": ', '", "', '", ', '{"', '"}', '"]', '}}', '}]',
-          '"}}', '"}]', '"}]}', '},', "'s")  # fmt: skip
-"""What stands between keys and values in JSON; and the possessive."""
+CALL, ARGUMENTS = '{"name": "', '", "arguments": {"'
+"""Joints of every tool call. The weights never met them: the corpus has no such keys."""
+JOINTS = (CALL, ARGUMENTS, '": "', '": ["', '": {"', '": [{"', '": [', '": ', '", "', '", ', ', "', '{"', '"}', '"]',
+          '}}', '}]', '"}}', '"}]', '"}]}', '},', ")\n", "_of_", "'s", "'s ", ". ", ", ", ": ", "; ", "? ")  # fmt: skip
+"""What stands between keys and values in JSON; the possessive; stops with the space behind them."""
 
 GLUED = (
     "of the|the|of|a|an|and|or|is|are|was|were|be|in|at|on|by|to|for|with|as|it|its|that|which|who|what|has|have|had|"
     "do|does|did|from|than|so|then|i|they|their|my|me"
 )
-"""Function words that take the space before them along."""
-SPLIT = (
-    r"""", "arguments": \{"|": [\[{]*"?|": |", "|", |"[\]}]+|\{"|\p{N}|-|'s(?!\p{L})|\p{Lu}\p{Ll}*"""
-    rf"""| (?:{GLUED})(?!\p{{L}})|\p{{Ll}}+|\p{{L}}| ?["(\[{{](?!\s)|[^\s\p{{L}}\p{{N}}"-]+|"|\s"""
+"""Function words that take the spaces around them along."""
+SPLIT = "|".join(
+    (
+        r'\{"name": "|", "arguments": \{"|": \[(?=\{"name": ")|": [\[{]*"?|": |", "|", |, "|"[\]}]+|\{"',
+        r"\p{N}{1,2}|-|'s(?!\p{L}) ?|\)\n|_of_|[.,:;?] ",
+        rf"(?i: ?(?:{GLUED})(?!\p{{L}}) ?)",
+        r"\p{Lu}\p{Ll}*(?: (?=\p{Lu}))?|\p{Ll}+|\p{L}",
+        r' ?["(\[{](?!\s)|[^\s\p{L}\p{N}"-]+|"|\s',
+    )
 )
 """Pre-tokenizer pattern; BPE merges never cross its pieces."""
 
@@ -98,10 +103,14 @@ def _tokens() -> Iterable[str]:
     """Yield the texts that are single tokens, in the order of their merges."""
     onsets = [*ONSETS, *ONSETS.upper()]
     opened = [onset + nucleus for onset in onsets for nucleus in NUCLEI]
-    yield from opened
-    yield from (syllable + coda for syllable in opened for coda in CODAS)
+    closed = [syllable + coda for syllable in opened for coda in CODAS]
+    yield from (*opened, *closed)
+    yield from (f"{syllable} " for syllable in closed if syllable.islower())  # a word's end within a name
+    yield from (f"{number:02}" for number in range(100))
     yield from JOINTS
-    yield from (f" {word}" for word in sorted(GLUED.split("|"), key=len))
+    glued = sorted(GLUED.split("|"), key=len)
+    yield from (f"{before}{word}{after}" for word in glued for before, after in ((" ", ""), ("", " "), (" ", " ")))
+    yield from (f"{word.capitalize()} " for word in glued)
     yield from sorted(everyday_words(), key=len)
 
 
