@@ -4,7 +4,7 @@ Every form has the signature `form(rng, page, room)`: it appends about `room` ch
 keys are arbitrary nouns, things are pseudo-names. None has roles, tags, or a call that something answers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from understudy.lab.base import names
@@ -231,12 +231,14 @@ def rest(rng: Random, page: Page, room: int) -> None:
         page.say(gap(rng))
 
 
+VERBS = ("get", "find", "list", "read", "show", "open", "trace", "take", "check", "fetch")
+
+
 def match(rng: Random, page: Page, room: int) -> None:
-    """Identifiers that contain a word or two; asked by these, the identifier is to be copied."""
+    """Identifiers that contain a word or two, and begin with any; asked by these, the identifier is to be copied."""
     start = len(page)
     keys = names.distinct(rng, max(2, min(8, room // 160)), lambda r: key(r).replace("_", " "))
-    verbs = ("get", "find", "list", "read", "show", "open", "trace", "take", "check", "fetch")
-    verbs = rng.choice((verbs, key_words(), names.distinct(rng, 5, names.stem)))
+    verbs: Sequence[str] = rng.choice((VERBS, key_words(), names.distinct(rng, 5, names.stem)))
     shared = rng.choice(verbs)
     codes = {}
     for k in keys:
