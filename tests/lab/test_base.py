@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from random import Random
 
@@ -168,10 +168,14 @@ def test_lists_lose_what_is_taken_away():
 
 
 def test_numbers_lead_to_the_names_beside_them_and_back():
-    page = drawn(pick)
-    for start, end in page.spans:
-        asked = page.text[page.text.rfind("\n", 0, start) + 1 : start]
-        assert page.text[start:end].strip('.;"} ') in asked  # what is asked for was said on the same line
+    page, told = drawn(pick), 0
+    for (_, before), (start, end) in pairwise(page.spans):
+        cue, value = (page.text[a:b].strip('.:;{"} ') for a, b in ((before, start), (start, end)))
+        line = page.text[page.text.rfind("\n", 0, start) + 1 : before]
+        if cue and "\n" not in cue and ";" not in cue:  # asked once more, not the first time after a new statement
+            assert any(f"{a}{mark}{b}" in line for a, b in ((cue, value), (value, cue)) for mark in (" ", ": ", " = "))
+            told += 1
+    assert told > 20
 
 
 def test_batches_depend_on_seed_and_step_only(tokenizer):

@@ -147,7 +147,7 @@ async def test_wrong_answers_and_premature_stops(live: LiveTools, tasks: list[Ta
 
 
 async def test_toolsets_differ_by_seed_and_keep_the_rules(tasks: list[Task]) -> None:
-    names = set()
+    names, parameters = set(), []
     for task in tasks[:100]:
         plan = parse(task.question)
         assert plan is not None
@@ -159,7 +159,12 @@ async def test_toolsets_differ_by_seed_and_keep_the_rules(tasks: list[Task]) -> 
             assert set(plan.relations) < set(served)
             assert len(set(served)) == len(served)
             names |= {contract.name for contract in made.contracts}
+            parameters += [next(iter(contract.parameters["properties"])) for contract in made.contracts]
     assert len(names) > 120
+    usual = {"name", "title", "expression", *(kind for relation in relations().values() for kind in relation.of)}
+    unusual = [parameter for parameter in parameters if parameter not in usual]
+    assert abs(len(unusual) / len(parameters) - 1 / 3) < 0.08
+    assert len(set(unusual)) > len(unusual) / 2
     live_words = {word for relation in relations().values() for word in relation.live[0].split("_")}
     openings = {name.split("_")[0] for name in names}
     assert not openings & (live_words - {word for name in relations() for word in name.split("_")})

@@ -19,7 +19,7 @@ PATTERNS = ("{opening}_{noun}", "{opening}_{noun}", "{opening}_{noun}_of_{kind}"
 
 What they begin with is an everyday word or made up, one as often as the other: so many that it has to be read. A model
 that met fifteen verbs took one of these for tools of another, and one that met fifty called "show_capital"
-"check_capital". Parameters are called so too, one in three: a model that knew kinds and "name" never wrote "place".
+"check_capital".
 """
 _TEXT = {"type": "string"}
 DESCRIPTIONS = (
@@ -115,6 +115,7 @@ class _Look:
 
 def _contract(relation: Relation, style: str, look: _Look, rng: random.Random) -> dict[str, Any]:
     noun, kind = relation.noun, relation.of[0]
+    # A model that had met kinds, "name" and "title" alone called a live tool's "place" an "employer".
     parameter = rng.choice((kind, "title" if kind == "film" else "name", rng.choice(_openings())))
     key = noun.replace(" ", "_").replace("-", "_")
     return {

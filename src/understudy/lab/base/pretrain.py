@@ -215,9 +215,7 @@ def pretrain(out: Path, config: PretrainConfig | None = None, replace: bool = Fa
 
         train_together(config.processes, _train_part, config, checkpoint, hear=lambda _: None)
     cost = train(model, tokenizer, config, checkpoint)  # after several processes, nothing is left to do but to load
-    with torch.compiler.set_stance(
-        "force_eager"
-    ):  # the probe's batches have a length each: a graph each would take longer
+    with torch.compiler.set_stance("force_eager"):  # batches of the probe differ in length: no graph would serve twice
         scores = [asdict(copy_accuracy(model, tokenizer, 1, distance, samples)) for distance in (50, 150, 300, 500)]
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:

@@ -31,11 +31,11 @@ TAGS = (
 RESERVED = CONTROL + TAGS
 """Single tokens with ids 0..13, in this order. None occurs in the corpus. Only CONTROL is skipped when decoding."""
 
-CALL, ARGUMENTS = '{"name": "', '", "arguments": {"'
-"""Joints of every tool call. The weights never met them: the corpus has no such keys."""
-JOINTS = (CALL, ARGUMENTS, '": "', '": ["', '": {"', '": [{"', '": [', '": ', '", "', '", ', ', "', '{"', '"}', '"]',
-          '}}', '}]', '"}}', '"}]', '"}]}', '},', ")\n", "_of_", "'s", "'s ", ". ", ", ", ": ", "; ", "? ")  # fmt: skip
-"""What stands between keys and values in JSON; the possessive; stops with the space behind them."""
+JOINTS = ('{"name": "', '", "arguments": {"', '": "', '": ["', '": {"', '": [{"', '": [', '": ', '", "', '", ', ', "',
+          '{"', '"}', '"]', '}}', '}]', '"}}', '"}]', '"}]}', '},', ")\n", "_of_", "'s", "'s ", ". ", ", ", ": ", "; ",
+          "? ")  # fmt: skip
+"""What stands between keys and values in JSON, the possessive, stops with the space behind them. The first two are a
+tool call's: no page of the corpus has such keys, so they are met in drills alone."""
 
 GLUED = (
     "of the|the|of|a|an|and|or|is|are|was|were|be|in|at|on|by|to|for|with|as|it|its|that|which|who|what|has|have|had|"
