@@ -230,7 +230,9 @@ def test_pretraining_learns_repeats_itself_and_replaces_nothing_unasked(tmp_path
     assert record["cost"]["loss"] < 6.9  # ln(1024) = 6.93 is where it starts
     model, _ = load_base(one)
     assert model.num_parameters() == record["parameters"]
-    assert "Copy accuracy" in (one / "README.md").read_text()
+    card = (one / "README.md").read_text()
+    assert "Copy accuracy" in card
+    assert "understudy lab pretrain --out base --seed 0 --steps 12`" in card
     with pytest.raises(FileExistsError):
         pretrain(tmp_path / "one", TINY)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]

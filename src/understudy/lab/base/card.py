@@ -24,7 +24,7 @@ has learned one thing: to copy. It stands where a pretrained model stands in a r
   whether two of these are the same; nothing from any corpus, nothing from the lab: none of its tasks, relations, or
   names. Role and tool tags never occur. Words that the lab asks about occur in drills alone, as ids among other random
   ids.
-* **Command:** `understudy lab pretrain --seed {seed} {budget}`
+* **Command:** `understudy lab pretrain --out base --seed {seed} {budget}`
 * **Cost:** {steps} steps, {tokens:.1f} M tokens, {seconds:.0f} s in {processes} process(es) of one CPU thread.
 
 ## Copy accuracy
