@@ -61,7 +61,7 @@ def test_facts_keep_their_types_and_name_entities_of_the_universe(universe: Univ
                 assert value.isdigit()
 
 
-def test_families_and_capitals_make_sense(universe: Universe) -> None:
+def test_families_films_and_capitals_make_sense(universe: Universe) -> None:
     for person in universe.by_type["person"]:
         for parent in ("father", "mother"):
             if parent in person.facts:
@@ -69,6 +69,9 @@ def test_families_and_capitals_make_sense(universe: Universe) -> None:
                 assert int(born) < int(person.facts["birth_year"])
         if "spouse" in person.facts:
             assert universe.value(person.facts["spouse"], "spouse") == person.name
+    for film in universe.by_type["film"]:
+        born = int(universe[film.facts["director"]].facts["birth_year"])
+        assert 20 <= int(film.facts["release_year"]) - born <= 70
     for country in universe.by_type["country"]:
         assert universe.value(country.facts["capital"], "country") == country.name
 

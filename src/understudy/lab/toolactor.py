@@ -11,9 +11,9 @@ from understudy.lab.lexicon import relation_named, words
 from understudy.lab.mistakes import Mistakes, corrupted, mistaken
 from understudy.lab.names import SPLITS, inventories, split_of
 from understudy.lab.parsing import parse
-from understudy.lab.relations import ENTITY_TYPES, relations, relations_of
+from understudy.lab.relations import ENTITY_TYPES, VALUES, Relation, relations, relations_of
 from understudy.lab.results import NAMES, TEXTS
-from understudy.lab.universe import MONTHS
+from understudy.lab.universe import BORN, draw_value
 from understudy.schema import dumps
 from understudy.task import Fact
 from understudy.trace import Status
@@ -77,9 +77,7 @@ def _result(
         records = [_result(item, relation, subject, value, rng)]
         if relation is not None and rng.random() < OTHERS:
             like, split = relations()[relation], split_of(subject) or rng.choice(SPLITS)
-            other, more = (_invented(kind, rng, split) for kind in (like.of[0], like.to))
-            if value.isdigit():  # else the number of digits would tell which is which
-                more = "".join(rng.choice(string.digits[1:]) for _ in value)
+            other, more = _invented_name(like.of[0], rng, split), _invented(like, rng, split)
             if rng.random() < ALIKE:
                 other = _near(subject, other, rng)
             records.append(_result(item, relation, other, more, rng))
@@ -128,14 +126,21 @@ def draft_facts(question: str, passages: list[dict[str, str]], rng: random.Rando
             for name in path.relations:
                 relation = relations()[name]
                 other = rng.choice(relations_of(relation.of[0]))
-                objects = {stated.name: _invented(stated.to, rng, rng.choice(SPLITS)) for stated in (relation, other)}
+                objects = {stated.name: _invented(stated, rng, rng.choice(SPLITS)) for stated in (relation, other)}
                 facts += [Fact(subject=here, relation=key, object=value) for key, value in objects.items()]
                 here = objects[name]
     return [fact.model_dump() for fact in facts]
 
 
-def _invented(kind: str, rng: random.Random, split: str) -> str:
-    """A name or a value of a type, made up of the words of a split."""
+def _invented(relation: Relation, rng: random.Random, split: str) -> str:
+    """An object of a relation, drawn as universes draw it: what is made up must not look it, or it needn't be read."""
+    if relation.to in VALUES:
+        return draw_value(relation.name, rng.randint(*BORN), rng)
+    return _invented_name(relation.to, rng, split)
+
+
+def _invented_name(kind: str, rng: random.Random, split: str) -> str:
+    """A name of an entity of a type, made up of the words of a split."""
     words_of = inventories()[split]
     match kind:
         case "person":
@@ -144,11 +149,4 @@ def _invented(kind: str, rng: random.Random, split: str) -> str:
             return words_of.work(rng)
         case "company":
             return words_of.body(rng)
-        case "city" | "country":
-            return rng.choice(words_of.place)
-        case "date":
-            return f"{rng.randint(1, 28)} {rng.choice(MONTHS)} {rng.randint(1850, 1990)}"
-        case "year":
-            return str(rng.randint(1850, 1990))
-        case _:
-            return str(rng.randint(100, 9_999))
+    return rng.choice(words_of.place)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from understudy.lab.names import SPLITS, Inventory, inventories
-from understudy.lab.relations import Relation, relations_of
+from understudy.lab.relations import VALUES, Relation, relations_of
 from understudy.scoring import normalize
 from understudy.task import Fact
 
@@ -31,6 +31,27 @@ RANGES = {
     "founding_year": (1600, 1880),
 }
 """Values of relations that depend on nothing else, both ends included."""
+BORN = (1850, 1985)
+"""Years of birth, both ends included."""
+AGES = {"release_year": (20, 70), "death_date": (46, 95)}
+"""How old somebody is then: the director of the film, or who dies. Both ends included."""
+
+
+def draw_value(relation: str, born: int, rng: random.Random) -> str:
+    """The text of a year, date or quantity, drawn as universes draw it.
+
+    Args:
+        relation: whose object is a value.
+        born: year of birth of whoever the value depends on, if on anybody.
+        rng: draws it.
+    """
+    if relation == "birth_year":
+        return str(born)
+    if relation in RANGES:
+        return str(rng.randint(*RANGES[relation]))
+    if relation == "death_date":
+        return f"{rng.randint(1, 28)} {rng.choice(MONTHS)} {born + rng.randint(*AGES[relation])}"
+    return str(born + rng.randint(*AGES[relation]))
 
 
 @dataclass(frozen=True)
@@ -121,11 +142,12 @@ class _Author:
 
     def __init__(self, rng: random.Random, by_type: dict[str, list[Entity]]) -> None:
         self._rng, self._by_type = rng, by_type
-        self._born = {person.name: rng.randint(1850, 1985) for person in by_type["person"]}
+        self._born = {person.name: rng.randint(*BORN) for person in by_type["person"]}
         self._parents: dict[tuple[bool, int], list[Entity]] = {}
         for person in by_type["person"]:
             self._parents.setdefault((person.male, self._born[person.name]), []).append(person)
         self._spouses = dict(self._couples())
+        self._directors = {film.name: rng.choice(by_type["person"]).name for film in by_type["film"]}
         cities = rng.sample(by_type["city"], len(by_type["country"]))
         self._capitals = {country.name: city.name for country, city in zip(by_type["country"], cities, strict=True)}
         self._governing = {city: country for country, city in self._capitals.items()}
@@ -151,6 +173,8 @@ class _Author:
         rng, name = self._rng, relation.name
         if name == "spouse":
             return self._spouses.get(entity.name)
+        if name == "director":
+            return self._directors[entity.name]
         if name == "capital":
             return self._capitals[entity.name]
         if name == "country" and entity.name in self._governing:
@@ -161,15 +185,9 @@ class _Author:
             born = self._born[entity.name] - rng.randint(18, 45)
             parents = self._parents.get((name == "father", born))
             return rng.choice(parents).name if parents else None
-        if name == "birth_year":
-            return str(self._born[entity.name])
-        if name == "release_year":
-            director = entity.facts.get("director")
-            return str((self._born[director] if director else 1850) + rng.randint(20, 70))
-        if name == "death_date":
-            return f"{rng.randint(1, 28)} {rng.choice(MONTHS)} {self._born[entity.name] + rng.randint(46, 95)}"
-        if name in RANGES:
-            return str(rng.randint(*RANGES[name]))
+        if relation.to in VALUES:
+            born = self._born.get(self._directors.get(entity.name, entity.name), BORN[0])
+            return draw_value(name, born, rng)
         others = self._by_type[relation.to]
         while (other := rng.choice(others)) is entity:
             pass
