@@ -7,7 +7,7 @@ from understudy.lab.lexicon import relation_named
 from understudy.lab.live import SEARCH, LiveTools, catalogue, field_of
 from understudy.lab.parsing import parse
 from understudy.lab.relations import relations
-from understudy.lab.results import statements_in, value_in
+from understudy.lab.results import LIVE_KEYS, NAMES, statements_in, value_in
 from understudy.lab.universe import Universe
 from understudy.task import Kind, Task
 from understudy.tools.toolbox import Toolbox
@@ -48,6 +48,20 @@ def test_results_have_what_live_results_have(universe: Universe, live: LiveTools
         if "composer" in entity.facts
     ]
     assert {len(hits) for hits in found} == {1, 2}
+
+
+def test_every_key_of_a_result_is_a_name_a_relation_or_declared(universe: Universe, live: LiveTools) -> None:
+    """The ToolMaker keeps away from the declared ones, so that live results are new to a model."""
+    allowed = {*NAMES, *LIVE_KEYS, *map(field_of, relations().values())}
+    results = [
+        live.look_up(relations()[name], entity.name) for entity in universe.entities[::7] for name in entity.facts
+    ]
+    assert keys_in([*results, live.search("director")]) <= allowed
+
+
+def keys_in(content: object) -> set[str]:
+    items = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    return set(content if isinstance(content, dict) else ()).union(*map(keys_in, items))
 
 
 def test_one_tool_serves_several_types(universe: Universe, live: LiveTools) -> None:

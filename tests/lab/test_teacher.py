@@ -17,9 +17,10 @@ from understudy.lab.live import SEARCH, LiveTools
 from understudy.lab.mistakes import Mistakes
 from understudy.lab.parsing import parse
 from understudy.lab.relations import relations
-from understudy.lab.results import value_in
+from understudy.lab.results import LIVE_KEYS, NAMES, SENTENCE, value_in
 from understudy.lab.tasks import chance
 from understudy.lab.teacher import ROLES, ScriptedModel
+from understudy.lab.toolmaker import LISTS, PROSE, USUAL
 from understudy.llm.protocol import ChatRequest
 from understudy.rollout import Limits, rollout
 from understudy.schema import dumps
@@ -168,6 +169,22 @@ async def test_toolsets_differ_by_seed_and_keep_the_rules(tasks: list[Task]) -> 
     live_words = {word for relation in relations().values() for word in relation.live[0].split("_")}
     openings = {name.split("_")[0] for name in names}
     assert not openings & (live_words - {word for name in relations() for word in name.split("_")})
+
+
+async def test_what_results_are_called_is_mostly_new_and_never_what_live_results_have(tasks: list[Task]) -> None:
+    usual = {*PROSE, *LISTS, *NAMES}
+    labels, spoken = [], set()
+    for task in tasks[:200]:
+        made = await ToolMaker(ScriptedModel()).make(task.question, 0)
+        fields = next(c.returns["properties"] for c in made.contracts if c.name != "calculator")
+        kept = {key: field for key, field in fields.items() if key not in NAMES and relation_named(key) is None}
+        labels += [key for key, field in kept.items() if field.get("description") == SENTENCE]
+        spoken |= set(kept) | {
+            key for field in kept.values() if "items" in field for key in field["items"]["properties"]
+        }
+    assert not spoken & set(LIVE_KEYS)
+    assert len(spoken - usual) > 200
+    assert abs(statistics.mean(label in PROSE for label in labels) - USUAL) < 0.2
 
 
 async def test_it_makes_some_tools_for_questions_it_cannot_read() -> None:

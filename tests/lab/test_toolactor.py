@@ -13,7 +13,7 @@ from understudy.contract import ToolContract
 from understudy.lab.mistakes import Mistakes, corrupted, mistaken
 from understudy.lab.relations import VALUES, relations
 from understudy.lab.teacher import ScriptedModel
-from understudy.lab.toolactor import ALIKE, OTHERS
+from understudy.lab.toolactor import OTHERS
 from understudy.lab.universe import Universe
 from understudy.llm.protocol import ChatRequest
 from understudy.schema import dumps
@@ -98,18 +98,17 @@ async def rows_of(fact: Fact, seed: int) -> list[dict[str, Any]]:
     return sorted(orjson.loads(reply.content)["rows"], key=lambda row: row["name"] != fact.subject)
 
 
-async def test_a_list_may_hold_another_record_before_or_behind_whose_name_may_share_a_word() -> None:
-    fact, others, ours_first = Fact(subject="Khal Zurj", relation="runtime", object="112"), [], 0
+async def test_a_list_may_hold_another_record_before_or_behind_whose_name_shares_a_word() -> None:
     returns = orjson.loads(orjson.dumps(RECORDS).replace(b"held", b"runtime"))
     contract = CONTRACT.model_copy(update={"name": "get_runtime", "description": "", "returns": returns})
+    fact, others, ours_first = Fact(subject="Khal Zurj", relation="runtime", object="112"), [], 0
     for seed in range(400):
         reply = await ScriptedModel().complete(actor_request([fact], "Khal Zurj", seed, contract))
         rows = orjson.loads(reply.content)["rows"]
         assert {"name": "Khal Zurj", "runtime": "112"} in rows
         others += [row for row in rows if row["name"] != "Khal Zurj"]
         ours_first += rows[0]["name"] == "Khal Zurj"
-    alike = [bool({"Khal", "Zurj"} & set(row["name"].split())) for row in others]
-    assert abs(statistics.mean(alike) - ALIKE) < 0.1
+    assert all({"Khal", "Zurj"} & set(row["name"].split()) for row in others)
     assert abs(len(others) / 400 - OTHERS) < 0.1
     assert abs((400 - ours_first) / len(others) - 0.5) < 0.1
 

@@ -14,8 +14,10 @@ from understudy.lab.lexicon import relation_named
 
 NAMES = ("name", "title")
 """Keys that hold what a record is about."""
-TEXTS = ("extract", "summary", "snippet", "text")
-"""Keys under which results speak in sentences."""
+LIVE_KEYS = ("id", "type", "see_also", "see", "also", "total", "hits", "unit", "extract", "results", "snippet")
+"""Other keys of live results, and words of these. No simulated result has them: a model meets them live."""
+SENTENCE = "In a sentence."
+"""How a contract describes a field that speaks."""
 MAX_RECORDS = 64
 
 
@@ -65,7 +67,7 @@ def _records(content: Any) -> Iterator[dict[str, Any]]:
 
 
 def _stated(record: dict[str, Any], about: str) -> list[tuple[str, str]]:
-    texts = [record[key] for key in TEXTS if isinstance(record.get(key), str)]
+    texts = [value for key, value in record.items() if key not in NAMES and isinstance(value, str)]
     return [(fact.relation, fact.object) for text in texts for fact in read(about, text)]
 
 

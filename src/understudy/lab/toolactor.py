@@ -12,7 +12,7 @@ from understudy.lab.mistakes import Mistakes, corrupted, mistaken
 from understudy.lab.names import SPLITS, inventories, split_of
 from understudy.lab.parsing import parse
 from understudy.lab.relations import ENTITY_TYPES, VALUES, Relation, relations, relations_of
-from understudy.lab.results import NAMES, TEXTS
+from understudy.lab.results import NAMES, SENTENCE
 from understudy.lab.universe import BORN, draw_value
 from understudy.schema import dumps
 from understudy.task import Fact
@@ -20,8 +20,6 @@ from understudy.trace import Status
 
 OTHERS = 0.7
 """How often a list of records holds one about something else."""
-ALIKE = 0.5
-"""How often the name of that one shares a word with what was asked for, as it does in what a search finds."""
 MISSES = ("no record of {}", "nothing found for {}", "{} is not known here", "unknown name {}")
 """What a tool says that finds nothing."""
 
@@ -68,7 +66,7 @@ def _result(
 ) -> dict[str, Any]:
     """The value in a sentence or under the key that names the relation, in a record or in a list of records."""
     fields = returns.get("properties") or {"value": {}}
-    spoken = next((key for key in fields if key in TEXTS), None)
+    spoken = next((key for key, field in fields.items() if field.get("description") == SENTENCE), None)
     if spoken is not None and relation is not None:
         return dict.fromkeys(fields, subject) | {spoken: sentence(subject, relation, value)}
     lists = ((key, field["items"]) for key, field in fields.items() if "items" in field)
@@ -77,9 +75,7 @@ def _result(
         records = [_result(item, relation, subject, value, rng)]
         if relation is not None and rng.random() < OTHERS:
             like, split = relations()[relation], split_of(subject) or rng.choice(SPLITS)
-            other, more = _invented_name(like.of[0], rng, split), _invented(like, rng, split)
-            if rng.random() < ALIKE:
-                other = _near(subject, other, rng)
+            other, more = _near(subject, _invented_name(like.of[0], rng, split), rng), _invented(like, rng, split)
             records.append(_result(item, relation, other, more, rng))
             rng.shuffle(records)
         return {key: records if key == group else _aside(field, rng) for key, field in fields.items()}
@@ -92,7 +88,7 @@ def _result(
 
 
 def _near(name: str, other: str, rng: random.Random) -> str:
-    """A name of two words of which one is another name's; a name of one word as it is."""
+    """A name that shares a word with another, as in what a search finds; a name of one word as it is."""
     mine, theirs = name.split(), other.split()
     return " ".join(rng.sample((rng.choice(mine), theirs[-1]), 2)) if len(mine) == len(theirs) == 2 else other
 

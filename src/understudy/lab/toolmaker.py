@@ -12,6 +12,7 @@ from understudy.lab.lexicon import relations_named
 from understudy.lab.offering import FEWEST, relations_to_offer, utilities_to_offer
 from understudy.lab.parsing import parse
 from understudy.lab.relations import NUMERIC, Relation, relations
+from understudy.lab.results import LIVE_KEYS, NAMES, SENTENCE
 from understudy.task import Kind
 
 PATTERNS = ("{opening}_{noun}", "{opening}_{noun}", "{opening}_{noun}_of_{kind}")
@@ -28,21 +29,19 @@ DESCRIPTIONS = (
     "Gives the {noun} of the given {kind}.",
     "Tells a {kind}'s {noun}.",
 )
-SHAPES = ("value", "record", "text", "entry", "list", "list")
-"""What a toolset's results look like: the value alone, with the subject, in a sentence, among other fields, or in a
-list that holds a record about something else too, which is the hardest to read."""
-PROSE = ("text", "summary", "snippet")
-"""What a sentence is called."""
-_NUMBER = {"type": "integer"}
-_LINKS = {"type": "array", "items": {"type": "object", "properties": {"ref": _TEXT}, "required": ["ref"]}}
-ASIDES = {
-    "ref": _TEXT, "kind": _TEXT, "source": _TEXT, "checked": _TEXT, "region": _TEXT, "score": _NUMBER, "page": _NUMBER,
-    "rank": _NUMBER, "related": _LINKS, "links": _LINKS,
-}  # fmt: skip
-"""What stands before and after the value, and nobody asked for."""
-MOST_ASIDES = 3
+SHAPES = ("record", "text", "text", "entry", "entry", "list", "list", "list")
+"""What a toolset's results look like: the value with the subject, in a sentence, among other fields, or in a list that
+holds a record about something else too, which is the hardest to read and therefore the most frequent."""
+PROSE = ("text", "summary")
+"""What a sentence is often called."""
 LISTS = ("items", "matches", "rows", "entries", "found")
-"""What a list of records is called."""
+"""What a list of records is often called."""
+_NUMBER = {"type": "integer"}
+MOST_ASIDES = 3
+"""Fields of a result that nobody asked for, at most. Any word can name them."""
+USUAL = 0.5
+"""How often a label is one of the usual ones, and not any word. A model that had met three words for a sentence read
+a fourth wrongly, on one seed nine times in ten."""
 
 
 def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[str, Any]:
@@ -61,19 +60,16 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
     else:
         chosen, kind, wanted = relations_to_offer(plan, rng), plan.kind, utilities_to_offer(plan)
     opening = rng.choice(_openings()) if rng.random() < 0.5 else _vendor(rng)
-    style, shape = rng.choice(PATTERNS).replace("{opening}", opening), rng.choice(SHAPES)
-    asides = rng.sample(list(ASIDES), rng.randint(1, MOST_ASIDES))
-    label, first = rng.choice(LISTS if shape == "list" else PROSE), rng.randint(0, len(asides))
-    look = _Look(shape, label, tuple(asides[:first]), tuple(asides[first:]))
-    tools = [_contract(relation, style, look, rng) for relation in chosen]
+    style = rng.choice(PATTERNS).replace("{opening}", opening)
+    tools = [_contract(relation, style, look, rng) for look in (_look(rng),) for relation in chosen]
     rng.shuffle(tools)
     return {"kind": kind.value, "utilities": [name for name in wanted if name in utilities], "tools": tools}
 
 
 @cache
 def _openings() -> tuple[str, ...]:
-    """Everyday words that name no relation and no live tool."""
-    taken = {
+    """Everyday words that name no relation, no live tool and nothing in a live result."""
+    taken = {*NAMES, *LIVE_KEYS} | {
         word
         for relation in relations().values()
         for word in (*relation.noun.split(), *relation.of, *relation.live[0].split("_"))
@@ -91,26 +87,39 @@ class _Look:
     """How all results of a toolset look: their shape, what its list or sentence is called, what is beside it."""
 
     shape: str
+    subject: str
+    """The key of what a record is about."""
     label: str
-    before: tuple[str, ...]
-    """Asides in front; a sentence has the name there if there are any."""
-    after: tuple[str, ...]
+    before: dict[str, Any]
+    """Asides in front; a sentence has the subject there if there are any."""
+    after: dict[str, Any]
     """Asides behind."""
 
     def returns(self, key: str, relation: Relation) -> dict[str, Any]:
         """The schema of a relation's results, whose value stands under a key."""
-        before, after = ({name: ASIDES[name] for name in names} for names in (self.before, self.after))
         value = {"type": "integer" if relation.to in NUMERIC and self.shape in ("entry", "list") else "string"}
-        record = {"name": _TEXT, key: value}
+        record = {self.subject: _TEXT, key: value}
         match self.shape:
             case "list":
                 records = {self.label: {"type": "array", "items": _object(record)}}
-                return _object({**before, **records})
+                return _object({**self.before, **records})
             case "entry":
-                return _object({**before, **record, **after})
+                return _object({**self.before, **record, **self.after})
             case "text":
-                return _object({**({"name": _TEXT} if self.before else {}), self.label: _TEXT})
-        return _object(record if self.shape == "record" else {key: value})
+                spoken = {self.label: {**_TEXT, "description": SENTENCE}}
+                return _object({**({self.subject: _TEXT} if self.before else {}), **spoken})
+        return _object(record)
+
+
+def _look(rng: random.Random) -> _Look:
+    shape = rng.choice(SHAPES)
+    label, key, *names = rng.sample(_openings(), 2 + rng.randint(1, MOST_ASIDES))
+    if rng.random() < USUAL:
+        label = rng.choice(LISTS if shape == "list" else PROSE)
+    links = {"type": "array", "items": _object({key: _TEXT})}
+    asides = [(name, rng.choice((_TEXT, _TEXT, _NUMBER, links))) for name in names if name != label]
+    first = rng.randint(0, len(asides))
+    return _Look(shape, rng.choice(NAMES), label, dict(asides[:first]), dict(asides[first:]))
 
 
 def _contract(relation: Relation, style: str, look: _Look, rng: random.Random) -> dict[str, Any]:
