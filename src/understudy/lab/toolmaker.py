@@ -41,7 +41,7 @@ MOST_ASIDES = 3
 """Fields of a result that nobody asked for, at most. Any word can name them."""
 USUAL = 0.5
 """How often a label is one of the usual ones, and not any word. A model that had met three words for a sentence read
-a fourth wrongly, on one seed nine times in ten."""
+the sentence behind a fourth wrongly, on one seed every other time."""
 
 
 def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[str, Any]:
@@ -59,15 +59,16 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
         chosen, kind, wanted = named + rng.sample(others, FEWEST + 1 - len(named)), Kind.BRIDGE, []
     else:
         chosen, kind, wanted = relations_to_offer(plan, rng), plan.kind, utilities_to_offer(plan)
-    opening = rng.choice(_openings()) if rng.random() < 0.5 else _vendor(rng)
+    opening = rng.choice(_any_words()) if rng.random() < 0.5 else _vendor(rng)
     style = rng.choice(PATTERNS).replace("{opening}", opening)
-    tools = [_contract(relation, style, look, rng) for look in (_look(rng),) for relation in chosen]
+    look = _look(rng)
+    tools = [_contract(relation, style, look, rng) for relation in chosen]
     rng.shuffle(tools)
     return {"kind": kind.value, "utilities": [name for name in wanted if name in utilities], "tools": tools}
 
 
 @cache
-def _openings() -> tuple[str, ...]:
+def _any_words() -> tuple[str, ...]:
     """Everyday words that name no relation, no live tool and nothing in a live result."""
     taken = {*NAMES, *LIVE_KEYS} | {
         word
@@ -113,7 +114,7 @@ class _Look:
 
 def _look(rng: random.Random) -> _Look:
     shape = rng.choice(SHAPES)
-    label, key, *names = rng.sample(_openings(), 2 + rng.randint(1, MOST_ASIDES))
+    label, key, *names = rng.sample(_any_words(), 2 + rng.randint(1, MOST_ASIDES))
     if rng.random() < USUAL:
         label = rng.choice(LISTS if shape == "list" else PROSE)
     links = {"type": "array", "items": _object({key: _TEXT})}
@@ -125,7 +126,7 @@ def _look(rng: random.Random) -> _Look:
 def _contract(relation: Relation, style: str, look: _Look, rng: random.Random) -> dict[str, Any]:
     noun, kind = relation.noun, relation.of[0]
     # A model that had met kinds, "name" and "title" alone called a live tool's "place" an "employer".
-    parameter = rng.choice((kind, "title" if kind == "film" else "name", rng.choice(_openings())))
+    parameter = rng.choice((kind, "title" if kind == "film" else "name", rng.choice(_any_words())))
     key = noun.replace(" ", "_").replace("-", "_")
     return {
         "name": style.format(noun=key, kind=kind),
