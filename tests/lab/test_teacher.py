@@ -12,7 +12,8 @@ from understudy.agents.factdrafter import FactDrafter
 from understudy.agents.toolactor import ToolActor
 from understudy.agents.toolmaker import ToolMaker, contract_problems
 from understudy.errors import ModelError
-from understudy.lab.lexicon import relation_named
+from understudy.lab.conversation import Offered
+from understudy.lab.lexicon import relation_named, relations_named
 from understudy.lab.live import SEARCH, LiveTools
 from understudy.lab.mistakes import Mistakes
 from understudy.lab.parsing import parse
@@ -205,6 +206,11 @@ async def test_facts_are_read_from_passages_or_invented_along_the_question(tasks
         tools = Toolbox(SimulatedTools(ToolActor(ScriptedModel())))
         trace = await rollout(task, made.contracts, drafted, AutoAgent(ScriptedModel()), tools, PATIENT, 0)
         assert all(observation.status is Status.OK for observation in trace.observations)
+
+
+@pytest.mark.parametrize(("tool", "calculates"), [("right_studio", False), ("calculator", True)])
+def test_a_look_up_is_no_calculator_whatever_its_parameter_is_called(tool: str, calculates: bool) -> None:
+    assert Offered(tool, "expression", relations_named(tool), ()).calculates is calculates
 
 
 JSON = st.recursive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -59,6 +60,14 @@ def test_sft_with_a_batch_of_four_and_with_two_of_two(tmp_path):
     codes, log = launch(2, command, tmp_path / "2", *arguments, "--set", "batch_size=2")
     assert codes[0] == 2
     assert log.count("add --resume") == 1
+    whole = tmp_path / "2" / "model" / "model.safetensors"
+    learnt = whole.read_bytes()
+    for lost in ("checkpoints/checkpoint-6", "model"):
+        shutil.rmtree(tmp_path / "2" / lost)
+    (tmp_path / "2" / "result.json").unlink()  # killed in the second pass over the traces
+    codes, log = launch(2, command, tmp_path / "2", *arguments, "--set", "batch_size=2", "--resume")
+    assert codes == [0, 0], log
+    assert whole.read_bytes() == learnt
 
 
 @pytest.mark.parametrize("changes", [{"beta": 0.0}, {"beta": 0.05, "shuffle_rewards": True}], ids=["plain", "shuffled"])

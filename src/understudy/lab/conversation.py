@@ -46,7 +46,7 @@ class Offered:
     @property
     def calculates(self) -> bool:
         """Whether it is the calculator."""
-        return self.parameter == "expression"
+        return not self.named and self.parameter == "expression"
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,14 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         lengths = [len(ids) for ids in self.train_dataset["input_ids"]]
         # Accelerate deals batches out in turn: those of one step lie side by side, and are of similar lengths.
-        return LengthSampler(lengths, self._train_batch_size * self.args.world_size, self.args.seed)
+        self._order = LengthSampler(lengths, self._train_batch_size * self.args.world_size, self.args.seed)
+        return self._order
+
+    def _run_epoch(self, *, epoch: int, **kwargs: Any) -> None:
+        # With several processes, transformers doesn't reach the sampler of the epoch in which a run is resumed: its
+        # batches are wrapped once more, and were those of the first epoch.
+        self._order.set_epoch(epoch)
+        super()._run_epoch(epoch=epoch, **kwargs)
 
     def resume_counts(self, history: Sequence[dict[str, Any]]) -> None:
         """Go on counting tokens, which TRL starts again at 0."""
