@@ -10,11 +10,16 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+LATE = 1e-9
+"""Seconds by which sleepers oversleep, as on any clock: woken a rounding error early, two of them could take turns for
+ever, and no time would pass."""
+
+
 class _Selector(selectors.DefaultSelector):
     now = 0.0
 
     def select(self, timeout=None):
-        self.now += timeout or 0.0
+        self.now += timeout + LATE if timeout else 0.0
         return super().select(0)
 
 
