@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.errors import InputError
+from understudy.lab.drawing import YES_NO_SHARE
 from understudy.lab.parsing import parse
 from understudy.lab.plans import Op
 from understudy.lab.questions import CHOICE_FRAMES, DIFFERENCE_FRAMES, SAME_FRAMES, SUM_FRAMES, VALUE_FRAMES
@@ -68,7 +69,7 @@ def test_a_blind_guess_is_worth_its_chance(universe: Universe) -> None:
     tasks = make_tasks(universe, 600, seed=7, kinds=[Kind.COMPARISON, Kind.BRIDGE_COMPARISON])
     plans = [(task, plan) for task in tasks if (plan := parse(task.question)) is not None]
     yes_no = [task.answers[0] for task, plan in plans if plan.op is Op.SAME]
-    assert 0.08 < len(yes_no) / len(tasks) < 0.25
+    assert abs(len(yes_no) / len(tasks) - YES_NO_SHARE) < 0.06
     assert 0.35 < yes_no.count("yes") / len(yes_no) < 0.65
     firsts = [task.answers[0] == plan.paths[0].start for task, plan in plans if plan.op is not Op.SAME]
     assert 0.44 < sum(firsts) / len(firsts) < 0.56

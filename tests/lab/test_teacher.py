@@ -17,6 +17,7 @@ from understudy.lab.lexicon import relation_named, relations_named
 from understudy.lab.live import SEARCH, LiveTools
 from understudy.lab.mistakes import Mistakes
 from understudy.lab.parsing import parse
+from understudy.lab.plans import Op
 from understudy.lab.relations import relations
 from understudy.lab.results import LIVE_KEYS, NAMES, SENTENCE, value_in
 from understudy.lab.tasks import chance
@@ -29,7 +30,7 @@ from understudy.scoring import exact_match
 from understudy.task import Evidence, Task
 from understudy.tools.simulated import SimulatedTools
 from understudy.tools.toolbox import Toolbox
-from understudy.trace import ParseFault, Status, Stop, Trace
+from understudy.trace import ParseFault, Status, Stop, Trace, Turn
 from understudy.world import FactsFrom, World
 
 PATIENT = Limits(max_turns=40, max_faults=40)
@@ -71,15 +72,6 @@ async def test_without_mistakes_it_answers_with_live_and_with_simulated_tools(
             look_ups = [call for call, _ in trace.calls() if call.name != "calculator"]
             assert len(look_ups) == task.hops
             assert all(observation.status is Status.OK for observation in trace.observations)
-
-
-async def test_traces_are_short(tasks: list[Task]) -> None:
-    words = []
-    for task in tasks[:100]:
-        trace = await simulated_trace(task, ScriptedModel())
-        said = [dumps(step.model_dump(mode="json", exclude={"observations"})) for step in trace.steps]
-        words.append(sum(len(text.split()) for text in said))
-    assert statistics.median(words) < 60
 
 
 async def test_a_search_stands_in_for_look_ups_that_are_missing(live: LiveTools, tasks: list[Task]) -> None:
@@ -206,6 +198,20 @@ async def test_facts_are_read_from_passages_or_invented_along_the_question(tasks
         tools = Toolbox(SimulatedTools(ToolActor(ScriptedModel())))
         trace = await rollout(task, made.contracts, drafted, AutoAgent(ScriptedModel()), tools, PATIENT, 0)
         assert all(observation.status is Status.OK for observation in trace.observations)
+
+
+async def test_what_is_compared_with_is_named_until_the_end(live: LiveTools, tasks: list[Task]) -> None:
+    alike = [task for task in tasks if (plan := parse(task.question)) and plan.op is Op.SAME][:20]
+    assert {task.answers[0] for task in alike} == {"yes", "no"}
+    for task in alike:
+        trace = await live_trace(live, task, ScriptedModel())
+        thoughts = [step.turn.thought for step in trace.steps if isinstance(step.turn, Turn)]
+        half = task.hops // 2  # the look-ups of the first path; the thought after them reads the last one aloud
+        assert all(thought.endswith("; the same?") for thought in thoughts[: half + 1])
+        first = thoughts[half].split("; ")[0].split(" is ")[1]
+        second = thoughts[-1].split("; ")[0].split(" is ")[1]
+        assert all(thought.endswith(f"; the same as {first}?") for thought in thoughts[half + 1 : -1])
+        assert thoughts[-1].endswith(f"; the same as {first}? {second}, {first}: {task.answers[0]}")
 
 
 @pytest.mark.parametrize(("tool", "calculates"), [("right_studio", False), ("calculator", True)])

@@ -105,13 +105,13 @@ class DemoConfig(Config):
     entities: int = Field(default=2100, ge=200)
     """Size of each universe."""
 
-    trace_questions: int = Field(default=3600, gt=0)
+    trace_questions: int = Field(default=4500, gt=0)
     """Training questions of which the teacher makes traces."""
 
     trace_kinds: tuple[Kind, ...] = tuple(Kind)
     """Kinds of question that traces cover; GRPO and the test cover all."""
 
-    trace_hops: tuple[int, ...] = (2, 2, 2, 3, 4)
+    trace_hops: tuple[int, ...] = (2, 2, 2, 2, 3, 4)
     """Numbers of look-ups that traces cover, by share; the test has all alike."""
 
     train_questions: int = Field(default=480, gt=0)
@@ -124,7 +124,7 @@ class DemoConfig(Config):
     """Questions about the unseen universe."""
 
     mistakes: Mistakes = Mistakes(
-        wrong_tool=0.02, malformed=0.04, misspelt=0.02, detour=0.5, premature=0.02, wrong_answer=0.02,
+        wrong_tool=0.02, malformed=0.04, misspelt=0.02, detour=0.5, premature=0.01, wrong_answer=0.02,
         broken_result=0.02, wrong_fact=0.01,
     )  # fmt: skip
     """How often the scripted teacher errs in synthesis, so that the audit has work to do; and how often it looks at

@@ -127,16 +127,20 @@ class _Agent:
             return self._conclude(self._state(), ends[0])
         if self._plan.op is Op.SAME:
             answer = self._plan.conclude(ends)
-            return self._conclude(f"{self._state()} {ends[0]}, {ends[1]}: {answer}", answer)
+            return self._conclude(f"{self._state()} {ends[1]}, {ends[0]}: {answer}", answer)
         return self._compute(ends)
 
     def _state(self) -> str:
         """Where the work stands: of what something is still to be looked up, and what for.
 
         Every thought says all of it, so that the next step follows from the last thought alone. What has just been told
-        is read aloud, what it is about first: in a list of records, that is how the right one is found.
+        is read aloud, what it is about first: in a list of records, that is how the right one is found. Whether two
+        things are the same is asked beside the second one: of two that stood apart, the wrong one was compared.
         """
-        return "; ".join([*map(self._part, self._plan.paths), *_goal(self._plan)])
+        parts = [self._part(path) for path in self._plan.paths]
+        if self._plan.op is Op.SAME and parts[0] == self._end(self._plan.paths[0]):
+            return f"{parts[1]}; the same as {parts[0]}?"
+        return "; ".join([*parts, *_goal(self._plan)])
 
     def _part(self, path: Path) -> str:
         """Where one path stands. Where the answer is a start, it is kept, behind the value that will tell of it."""
@@ -151,6 +155,13 @@ class _Agent:
         named = read and left and subject == path.start  # the sentence read aloud begins with it
         kept = self._plan.op in ORDERED and done > 0 and not named
         return f"{read}{here}{f' {path.start}' if kept else ''}{': ' if left else ''}{', '.join(left)}"
+
+    def _end(self, path: Path) -> str:
+        """Where a path ends, by what is known; empty if it isn't."""
+        here = path.start
+        for relation in path.relations:
+            here = self._known.values.get((relation, here.casefold())) or ""
+        return here
 
     def _walk(self, path: Path) -> str | _Move | None:
         """Follow a path through what is known: its end, the look-up that is missing, or None where there is none."""
@@ -185,7 +196,8 @@ class _Agent:
         if here.casefold() in self._asked or not others or self._rng.random() >= self._mistakes.detour:
             return None
         tool = self._rng.choice(others)
-        return _Move(f"{self._state()}. See {relations()[tool.named[0]].noun}", tool, here)
+        state = self._state()
+        return _Move(f"{state}{'' if state.endswith('?') else '.'} And {relations()[tool.named[0]].noun}", tool, here)
 
     def _compute(self, ends: list[str]) -> _Move:
         numbers = [found.group().replace(",", "") for end in ends if (found := _NUMBER.search(end))]

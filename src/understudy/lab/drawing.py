@@ -9,7 +9,7 @@ from understudy.lab.relations import NUMERIC, VALUES, Relation, compounds, relat
 from understudy.lab.universe import Entity, Universe
 from understudy.task import Fact, Kind
 
-YES_NO_SHARE = 0.15
+YES_NO_SHARE = 0.25
 """Of the comparisons, how many are yes/no questions; half of these are answered with yes."""
 
 

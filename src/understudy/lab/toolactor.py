@@ -102,7 +102,7 @@ def _aside(field: dict[str, Any], rng: random.Random) -> Any:
     """Something of a field's type that nobody asked for: a code, a word, a number, or a few codes."""
     match field.get("type"):
         case "integer" | "number":
-            return rng.randrange(1000)
+            return rng.randrange(100)
         case "array":
             keys = field["items"].get("properties", ())
             return [{key: _code(rng) for key in keys} for _ in range(rng.randint(0, 2))]
@@ -110,7 +110,7 @@ def _aside(field: dict[str, Any], rng: random.Random) -> Any:
 
 
 def _code(rng: random.Random) -> str:
-    return f"{rng.choice(string.ascii_lowercase)}{rng.randrange(1000)}"
+    return f"{rng.choice(string.ascii_lowercase)}{rng.randrange(100)}"
 
 
 def draft_facts(question: str, passages: list[dict[str, str]], rng: random.Random) -> list[dict[str, str]]:

@@ -37,8 +37,8 @@ PROSE = ("text", "summary")
 LISTS = ("items", "matches", "rows", "entries", "found")
 """What a list of records is often called."""
 _NUMBER = {"type": "integer"}
-MOST_ASIDES = 3
-"""Fields of a result that nobody asked for, at most. Any word can name them."""
+ASIDES = (1, 1, 2, 3)
+"""How many fields of a result nobody asked for. Any word can name them."""
 USUAL = 0.5
 """How often a label is one of the usual ones, and not any word. A model that had met three words for a sentence read
 the sentence behind a fourth wrongly, on one seed every other time."""
@@ -80,7 +80,7 @@ def _any_words() -> tuple[str, ...]:
 
 def _vendor(rng: random.Random) -> str:
     """A made-up name that an API could put before the names of its tools."""
-    return "".join(rng.choice(ONSETS) + rng.choice(NUCLEI) for _ in range(rng.randint(1, 3)))
+    return "".join(rng.choice(ONSETS) + rng.choice(NUCLEI) for _ in range(rng.randint(1, 2)))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class _Look:
 
 def _look(rng: random.Random) -> _Look:
     shape = rng.choice(SHAPES)
-    label, key, *names = rng.sample(_any_words(), 2 + rng.randint(1, MOST_ASIDES))
+    label, key, *names = rng.sample(_any_words(), 2 + rng.choice(ASIDES))
     if rng.random() < USUAL:
         label = rng.choice(LISTS if shape == "list" else PROSE)
     links = {"type": "array", "items": _object({key: _TEXT})}
