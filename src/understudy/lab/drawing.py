@@ -10,7 +10,8 @@ from understudy.lab.universe import Entity, Universe
 from understudy.task import Fact, Kind
 
 YES_NO_SHARE = 0.25
-"""Of the comparisons, how many are yes/no questions; half of these are answered with yes."""
+"""Of the comparisons, how many are yes/no questions; half of these are answered with yes. In HotpotQA it is about 0.3,
+in 2WikiMultiHopQA 0.4."""
 
 
 def follow(universe: Universe, path: Path) -> list[Fact] | None:
