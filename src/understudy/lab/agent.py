@@ -138,41 +138,36 @@ class _Agent:
         things are the same is asked beside the second one: of two that stood apart, the wrong one was compared.
         """
         parts = [self._part(path) for path in self._plan.paths]
-        if self._plan.op is Op.SAME and parts[0] == self._end(self._plan.paths[0]):
+        if self._plan.op is Op.SAME and parts[0] == self._names(self._plan.paths[0])[-1]:
             return f"{parts[1]}; the same as {parts[0]}?"
         return "; ".join([*parts, *_goal(self._plan)])
 
     def _part(self, path: Path) -> str:
         """Where one path stands. Where the answer is a start, it is kept, behind the value that will tell of it."""
-        subject, here, read, done = "", path.start, "", 0
-        for relation in path.relations:
-            if (value := self._known.values.get((relation, here.casefold()))) is None:
-                break
-            told = (relation, here.casefold()) == self._told
-            read = f"{here}'s {relations()[relation].noun} is " if told else ""
-            subject, here, done = here, value, done + 1
+        *before, here = self._names(path)
+        done, read = len(before), ""
+        if done and (path.relations[done - 1], before[-1].casefold()) == self._told:
+            read = f"{before[-1]}'s {relations()[path.relations[done - 1]].noun} is "
         left = [relations()[name].noun for name in path.relations[done:]]
-        named = read and left and subject == path.start  # the sentence read aloud begins with it
+        named = read and left and before[-1] == path.start  # the sentence read aloud begins with it
         kept = self._plan.op in ORDERED and done > 0 and not named
         return f"{read}{here}{f' {path.start}' if kept else ''}{': ' if left else ''}{', '.join(left)}"
 
-    def _end(self, path: Path) -> str:
-        """Where a path ends, by what is known; empty if it isn't."""
-        here = path.start
+    def _names(self, path: Path) -> list[str]:
+        """Where a path starts, and what each of its look-ups led to, as far as that is known."""
+        names = [path.start]
         for relation in path.relations:
-            here = self._known.values.get((relation, here.casefold())) or ""
-        return here
+            if (value := self._known.values.get((relation, names[-1].casefold()))) is None:
+                break
+            names.append(value)
+        return names
 
     def _walk(self, path: Path) -> str | _Move | None:
         """Follow a path through what is known: its end, the look-up that is missing, or None where there is none."""
-        here = path.start
-        for relation in path.relations:
-            value = self._known.values.get((relation, here.casefold()))
-            if value is None:
-                return self._seek(relation, here)
-            self._passed.append(value)
-            here = value
-        return here
+        *before, here = self._names(path)
+        if before:
+            self._passed += [*before[1:], here]
+        return here if len(before) == len(path.relations) else self._seek(path.relations[len(before)], here)
 
     def _seek(self, relation: str, here: str) -> _Move | None:
         tool = next((tool for tool in self._lookups if tool.named[:1] == (relation,)), None)
