@@ -174,6 +174,7 @@ def make_report(hostile: bool = False, full: bool = False) -> Report:
             teacher="scripted teacher" + text[0],
             simulator="scripted ToolActor",
             facts="evidence",
+            tellings=6,
         ),
         traces=TraceCounts(
             synthesised=480,

@@ -55,3 +55,9 @@ def test_a_no_op_that_scores_raises_an_alarm(report):
 )
 def test_figures(function, value, text):
     assert function(value) == text
+
+
+def test_tellings_are_named_where_there_are_several(report):
+    once = changed(report, "simulation", tellings=1)
+    assert "each told 6 times, with other names" in story.simulated(report)
+    assert "told" not in story.simulated(once)

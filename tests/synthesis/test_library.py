@@ -148,7 +148,7 @@ def run(
 def plain_toolsets() -> Iterator[None]:
     """The lab's toolsets begin with any word and look like none other, so that no contract would be met twice."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(toolmaker, "_any_words", lambda: ("get", "find", "look_up", "fetch", "read"))
+        patch.setattr(toolmaker, "any_words", lambda: ("get", "find", "look_up", "fetch", "read"))
         patch.setattr(toolmaker, "SHAPES", ("record",))
         yield
 

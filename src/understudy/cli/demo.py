@@ -42,8 +42,8 @@ class SftShape(Config):
     lr: float = Field(default=5e-3, gt=0)
     """Peak learning rate (Muon for the matrices, AdamW for the rest)."""
 
-    epochs: float = Field(default=1.25, gt=0)
-    """Passes over the kept traces."""
+    epochs: float = Field(default=6, gt=0)
+    """Passes over the kept traces. From the second on they are retold, with other names every time."""
 
     batch_size: int = Field(default=4, gt=0)
     """Traces per step, of all processes together."""
@@ -64,7 +64,7 @@ class GrpoShape(Config):
     lr: float = Field(default=5e-4, gt=0)
     """Learning rate."""
 
-    steps: int = Field(default=10, gt=0)
+    steps: int = Field(default=13, gt=0)
     """Batches of rollouts."""
 
     prompts: int = Field(default=16, gt=0)
@@ -105,7 +105,7 @@ class DemoConfig(Config):
     entities: int = Field(default=2100, ge=200)
     """Size of each universe."""
 
-    trace_questions: int = Field(default=4500, gt=0)
+    trace_questions: int = Field(default=1000, gt=0)
     """Training questions of which the teacher makes traces."""
 
     trace_kinds: tuple[Kind, ...] = tuple(Kind)

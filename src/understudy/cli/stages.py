@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from understudy.cli.progress import Reporter, shown
 from understudy.evaluation.result import Result
 from understudy.jsonl import read_json, read_jsonl
 from understudy.lab.base.model import weights_dir
+from understudy.lab.retelling import tellings
 from understudy.lab.tasks import chance, make_tasks
 from understudy.lab.teacher import ScriptedModel
 from understudy.lab.universe import Universe
@@ -32,7 +34,7 @@ from understudy.training.models import load_model
 from understudy.training.processes import prepare, train_together
 from understudy.training.progress import OnProgress
 from understudy.training.run import METRICS, MODEL, writing
-from understudy.training.sft import SftConfig, sft
+from understudy.training.sft import SftConfig, read_traces, sft
 
 SYNTH, SFT, GRPO, EVAL = "synth", "sft", "grpo", "eval"
 FURTHER_SFT, SHUFFLED = "further_sft", "shuffled_rewards"
@@ -94,8 +96,13 @@ def train_sft(config: DemoConfig, out: Path, reporter: Reporter) -> None:
 
 
 def _sft(tell: OnProgress, settings: SftConfig, out: Path) -> None:
+    """Each pass over the traces tells them with other names; those of one model's stages differ too."""
+    passes = math.ceil(settings.epochs)
+    traces = tellings(read_traces(settings.traces), passes, derive_seed(settings.seed, out.name))
     with writing(out.parent):
-        sft(settings, out, on_progress=tell, resume=True)
+        sft(
+            settings.model_copy(update={"epochs": settings.epochs / passes}), out, traces, on_progress=tell, resume=True
+        )
 
 
 def train_further(config: DemoConfig, out: Path, reporter: Reporter) -> None:
@@ -214,6 +221,7 @@ def describe(
             teacher=exam.teacher.name,
             simulator=exam.teacher.tools.name,
             facts="evidence",
+            tellings=math.ceil(config.sft.epochs),
         ),
         seeds=seeds,
     )

@@ -59,7 +59,7 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
         chosen, kind, wanted = named + rng.sample(others, FEWEST + 1 - len(named)), Kind.BRIDGE, []
     else:
         chosen, kind, wanted = relations_to_offer(plan, rng), plan.kind, utilities_to_offer(plan)
-    opening = rng.choice(_any_words()) if rng.random() < 0.5 else _vendor(rng)
+    opening = draw_opening(rng)
     style = rng.choice(PATTERNS).replace("{opening}", opening)
     look = _look(rng)
     tools = [_contract(relation, style, look, rng) for relation in chosen]
@@ -68,7 +68,7 @@ def make_tools(question: str, utilities: list[str], rng: random.Random) -> dict[
 
 
 @cache
-def _any_words() -> tuple[str, ...]:
+def any_words() -> tuple[str, ...]:
     """Everyday words that name no relation, no live tool and nothing in a live result."""
     taken = {*NAMES, *LIVE_KEYS} | {
         word
@@ -78,8 +78,10 @@ def _any_words() -> tuple[str, ...]:
     return tuple(word for word in everyday_words() if word.islower() and len(word) > 2 and word not in taken)
 
 
-def _vendor(rng: random.Random) -> str:
-    """A made-up name that an API could put before the names of its tools."""
+def draw_opening(rng: random.Random) -> str:
+    """What the names of an API's tools begin with: any word, or a made-up one."""
+    if rng.random() < 0.5:
+        return rng.choice(any_words())
     return "".join(rng.choice(ONSETS) + rng.choice(NUCLEI) for _ in range(rng.randint(1, 2)))
 
 
@@ -114,7 +116,7 @@ class _Look:
 
 def _look(rng: random.Random) -> _Look:
     shape = rng.choice(SHAPES)
-    label, key, *names = rng.sample(_any_words(), 2 + rng.choice(ASIDES))
+    label, key, *names = rng.sample(any_words(), 2 + rng.choice(ASIDES))
     if rng.random() < USUAL:
         label = rng.choice(LISTS if shape == "list" else PROSE)
     links = {"type": "array", "items": _object({key: _TEXT})}
@@ -126,7 +128,7 @@ def _look(rng: random.Random) -> _Look:
 def _contract(relation: Relation, style: str, look: _Look, rng: random.Random) -> dict[str, Any]:
     noun, kind = relation.noun, relation.of[0]
     # A model that had met kinds, "name" and "title" alone called a live tool's "place" an "employer".
-    parameter = rng.choice((kind, "title" if kind == "film" else "name", rng.choice(_any_words())))
+    parameter = rng.choice((kind, "title" if kind == "film" else "name", rng.choice(any_words())))
     key = noun.replace(" ", "_").replace("-", "_")
     return {
         "name": style.format(noun=key, kind=kind),

@@ -51,13 +51,17 @@ class TraceCounts(Noun):
 
 
 class Simulation(Noun):
-    """What was simulated: questions, distinct contracts, and who played teacher and tools on which facts."""
+    """What was simulated: questions, distinct contracts, and who played teacher and tools on which facts.
+
+    ``tellings``: how often SFT met each trace, every time with other names.
+    """
 
     questions: int
     contracts: int
     teacher: str
     simulator: str
     facts: str
+    tellings: int = 1
 
 
 class Behaviour(Noun):

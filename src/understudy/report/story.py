@@ -44,9 +44,10 @@ def simulated(report: Report) -> str:
     audit = f"{share} of {integer(counts.synthesised)} passed the audit"
     if simulation is None:
         return audit
+    retold = f"; each told {simulation.tellings} times, with other names" if simulation.tellings > 1 else ""
     return (
         f"{audit}; {integer(simulation.contracts)} tool contracts for {integer(simulation.questions)} questions, "
-        f"facts: {simulation.facts}"
+        f"facts: {simulation.facts}{retold}"
     )
 
 
