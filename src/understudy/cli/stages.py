@@ -34,7 +34,7 @@ from understudy.training.models import load_model
 from understudy.training.processes import prepare, train_together
 from understudy.training.progress import OnProgress
 from understudy.training.run import METRICS, MODEL, writing
-from understudy.training.sft import SftConfig, read_traces, sft
+from understudy.training.sft import SftConfig, read_traces, sft, split
 
 SYNTH, SFT, GRPO, EVAL = "synth", "sft", "grpo", "eval"
 FURTHER_SFT, SHUFFLED = "further_sft", "shuffled_rewards"
@@ -96,13 +96,13 @@ def train_sft(config: DemoConfig, out: Path, reporter: Reporter) -> None:
 
 
 def _sft(tell: OnProgress, settings: SftConfig, out: Path) -> None:
-    """Each pass over the traces tells them with other names; those of one model's stages differ too."""
+    """Each pass over the traces tells them with other names; held-out traces stay as they are."""
     passes = math.ceil(settings.epochs)
-    traces = tellings(read_traces(settings.traces), passes, derive_seed(settings.seed, out.name))
+    once = settings.model_copy(update={"epochs": settings.epochs / passes})
+    traces, held_out = split(read_traces(settings.traces), settings)
+    told = tellings(traces, passes, derive_seed(settings.seed, out.name))
     with writing(out.parent):
-        sft(
-            settings.model_copy(update={"epochs": settings.epochs / passes}), out, traces, on_progress=tell, resume=True
-        )
+        sft(once, out, told, held_out, tell, resume=True)
 
 
 def train_further(config: DemoConfig, out: Path, reporter: Reporter) -> None:
