@@ -106,7 +106,7 @@ def _sft(tell: OnProgress, settings: SftConfig, out: Path) -> None:
 
 
 def train_further(config: DemoConfig, out: Path, reporter: Reporter) -> None:
-    """Control: fine-tune the SFT model further on the same traces, with the compute of GRPO."""
+    """Control: fine-tune the SFT model further on the same traces, told anew, with the compute of GRPO."""
     traces = pipeline.Summary(**read_json(out / SYNTH / SUMMARY)).kept
     sequences = ROLLOUT_COST * config.grpo.steps * config.grpo.prompts * config.grpo.generations
     given = _sft_settings(config, out) | {"epochs": sequences / traces}
