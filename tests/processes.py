@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -61,6 +62,20 @@ def command(rank, out, *arguments):
     """The command line."""
     sys.argv = ["understudy", *map(str, arguments), "--out", str(out)]
     main()
+
+
+def stumble(rank, *arguments):
+    """GRPO whose second process is killed, a while after the first is through, before it has written its first file."""
+    save = torch.save
+
+    def killed(state, path, *rest, **options):
+        if Path(path).name == "rng_state_1.pth":
+            time.sleep(1)
+            os.kill(os.getpid(), signal.SIGKILL)
+        save(state, path, *rest, **options)
+
+    torch.save = killed
+    optimise(rank, *arguments)
 
 
 def optimise(rank, out, model, changes, kill_at=None, resume=False):

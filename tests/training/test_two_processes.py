@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from commands import records, timeless
-from processes import command, launch, optimise
+from processes import command, launch, optimise, stumble
 from understudy.training.rollouts import means
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +105,16 @@ def test_a_killed_run_of_two_goes_on_exactly_and_with_two_only(start, tmp_path):
         load_file(tmp_path / run / "checkpoints/checkpoint-8/model.safetensors") for run in ("whole", "killed")
     )
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_checkpoint_that_one_process_did_not_finish_is_passed_over(start, tmp_path):
+    changes = {"steps": 1, "beta": 0.0, "save_every": 1}
+    trained(2, optimise, tmp_path / "whole", start, changes)
+    codes, _ = launch(2, stumble, tmp_path / "killed", start, changes)
+    assert codes[1] == -signal.SIGKILL
+    assert list((tmp_path / "killed").glob("checkpoints/*/rng_state_0.pth"))
+    trained(2, optimise, tmp_path / "killed", start, changes, None, True)
+    assert metrics(tmp_path / "killed") == metrics(tmp_path / "whole")
 
 
 def test_means_over_parts_weigh_them_by_what_they_count():

@@ -29,11 +29,12 @@ from understudy.synthesis.dataset import export_dataset
 from understudy.synthesis.store import SUMMARY, TOOLS, RunFolder
 from understudy.synthesis.teacher import AgentTeacher
 from understudy.task import Task
+from understudy.training.checkpoints import writing
 from understudy.training.grpo import GrpoConfig, grpo
 from understudy.training.models import load_model
 from understudy.training.processes import prepare, train_together
 from understudy.training.progress import OnProgress
-from understudy.training.run import METRICS, MODEL, writing
+from understudy.training.run import METRICS, MODEL
 from understudy.training.sft import SftConfig, read_traces, sft, split
 
 SYNTH, SFT, GRPO, EVAL = "synth", "sft", "grpo", "eval"

@@ -76,7 +76,8 @@ def training(
     Raises:
         InputError: the folder holds another run, or the disk refuses.
     """
-    from understudy.training.run import METRICS, MODEL, writing
+    from understudy.training.checkpoints import writing
+    from understudy.training.run import METRICS, MODEL
 
     with ExitStack() as open_things:
         show: OnProgress | None = None

@@ -1,4 +1,4 @@
-"""What torch can compute on."""
+"""What torch can compute on, and how many processes share the work."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import sys
 
 import torch
+from accelerate import PartialState
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Numbers of glibc's ``mallopt``."""
@@ -16,6 +17,12 @@ _LARGE = 2**30
 def gpu_memory() -> list[int]:
     """Bytes of memory of every GPU that this build of torch can use."""
     return [torch.cuda.get_device_properties(at).total_memory for at in range(torch.cuda.device_count())]
+
+
+def process_count() -> int:
+    """How many processes train together. Unless accelerate is told to look at CPUs, it finds no other process there."""
+    count: int = PartialState(cpu=not torch.cuda.is_available()).num_processes
+    return count
 
 
 def keep_freed_memory() -> None:

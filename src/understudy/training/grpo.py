@@ -28,6 +28,8 @@ from understudy.metric import Metric
 from understudy.noun import Noun
 from understudy.protocols import ToolSource
 from understudy.seed import derive_seed
+from understudy.training.checkpoints import STATE, last_checkpoint
+from understudy.training.devices import process_count
 from understudy.training.engines import engine_of, vllm_arguments, vllm_started
 from understudy.training.grpo_trainer import RolloutTrainer, given_reward
 from understudy.training.head import score_labelled_only
@@ -39,10 +41,7 @@ from understudy.training.rollouts import TaskSet
 from understudy.training.run import (
     METRICS,
     MODEL,
-    STATE,
     arguments,
-    last_checkpoint,
-    process_count,
     save_weights,
     train_logged,
     weights_folder,

@@ -22,6 +22,7 @@ from trl import GRPOTrainer
 from understudy.agents.judge import Judge
 from understudy.protocols import ToolSource
 from understudy.tools.faults import FaultRates, FaultyTools, InjectedFault
+from understudy.training.checkpoints import WholeCheckpoints
 from understudy.training.policy import ModelPolicy
 from understudy.training.refill import refill, spares
 from understudy.training.rollouts import Batch, TaskSet, batch_sums, collect, means, shuffled, trainer_fields
@@ -39,7 +40,7 @@ def given_reward(reward: Sequence[float | None], **_: Any) -> Sequence[float | N
     return reward
 
 
-class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
+class RolloutTrainer(WholeCheckpoints, GRPOTrainer):  # type: ignore[misc]
     """See the module. ``connect`` must be called before training."""
 
     def connect(
@@ -198,9 +199,6 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def resume_counts(self, history: Sequence[dict[str, Any]]) -> None:
         """Nothing to do: TRL's counts are in the trainer's state."""
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Not at every checkpoint: it takes longer than a step of a small model."""
 
 
 def _adapters_are_off(model: Any) -> bool:

@@ -1,31 +1,23 @@
-"""What both stages share: settings, trainer arguments, and where a killed run goes on."""
+"""What both stages share: trainer arguments, training with its log, and the weights that come of it."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
 
 import torch
-from accelerate import PartialState
-from safetensors import SafetensorError, safe_open
 
 from understudy.errors import InputError
-from understudy.jsonl import disk_error, read_json
+from understudy.jsonl import read_json
+from understudy.training.checkpoints import CHECKPOINTS, STATE
 from understudy.training.models import save_model
 from understudy.training.progress import MetricsLog
 from understudy.training.render import Renderer
 from understudy.training.settings import TrainConfig
 
-ADAPTER, CHECKPOINTS, METRICS, MODEL = "adapter", "checkpoints", "metrics.jsonl", "model"
-STATE = "trainer_state.json"
-_UNWRITTEN = re.compile("os error|inline_container|PytorchStreamWriter")
+ADAPTER, METRICS, MODEL = "adapter", "metrics.jsonl", "model"
 
 
 def arguments(kind: Any, config: TrainConfig, out: Path, **own: Any) -> Any:
@@ -78,12 +70,6 @@ def arguments(kind: Any, config: TrainConfig, out: Path, **own: Any) -> Any:
     return made
 
 
-def process_count() -> int:
-    """How many processes train together. Unless accelerate is told to look at CPUs, it finds no other process there."""
-    count: int = PartialState(cpu=not torch.cuda.is_available()).num_processes
-    return count
-
-
 def without_mask(model: Any) -> None:
     """Have the model drop the attention mask of batches that are padded on the right.
 
@@ -98,37 +84,6 @@ def without_mask(model: Any) -> None:
         return args, kwargs
 
     model.register_forward_pre_hook(drop, with_kwargs=True)
-
-
-@contextmanager
-def writing(out: Path) -> Iterator[None]:
-    """Around training, whose libraries have errors of their own for a disk that refuses.
-
-    Raises:
-        InputError: the disk refuses a checkpoint or a model.
-    """
-    try:
-        yield
-    except (RuntimeError, SafetensorError) as error:
-        if not _UNWRITTEN.search(str(error)):
-            raise
-        raise disk_error(out, OSError(f"a checkpoint is not complete: {str(error).splitlines()[0]}")) from None
-
-
-def last_checkpoint(out: Path, step: float = math.inf) -> Path | None:
-    """The newest complete checkpoint of a run that is not after ``step``; one that a kill left torn is passed over.
-
-    Raises:
-        InputError: there are complete ones, but of another number of processes, which would draw other random numbers.
-    """
-    processes = process_count()
-    names = {f"rng_state_{at}.pth" for at in range(processes)} if processes > 1 else {"rng_state.pth"}
-    found = [path for path in (out / CHECKPOINTS).glob("checkpoint-*") if path.name.partition("-")[2].isdigit()]
-    complete = [path for path in found if int(path.name.partition("-")[2]) <= step and _is_complete(path)]
-    ours = [path for path in complete if {file.name for file in path.glob("rng_state*.pth")} == names]
-    if complete and not ours:
-        raise InputError(f"{out}: can't resume with {processes} process(es); start as many as when it was begun")
-    return max(ours, key=lambda path: int(path.name.partition("-")[2]), default=None)
 
 
 def train_logged(trainer: Any, log: MetricsLog, checkpoint: Path | None) -> None:
@@ -156,17 +111,3 @@ def save_weights(trainer: Any, renderer: Renderer, folder: Path) -> None:
 def weights_folder(config: TrainConfig, out: Path) -> Path:
     """Where the chosen weights are written: the model, or the adapters that are merged into it."""
     return out / (ADAPTER if config.lora and config.lora.merge else MODEL)
-
-
-def _is_complete(path: Path) -> bool:
-    """Whether a checkpoint can be read. The trainer's state is written last."""
-    try:
-        read_json(path / STATE)
-        for file in path.glob("*.safetensors"):
-            with safe_open(file, framework="pt") as weights:
-                weights.keys()
-    except (InputError, SafetensorError, OSError):
-        return False
-    return all(
-        is_zipfile(file) for file in path.glob("*.pt*")
-    )  # a torn archive lacks its directory, which is at its end

@@ -25,6 +25,7 @@ from understudy.seed import derive_seed
 from understudy.synthesis.dataset import read_dataset
 from understudy.synthesis.store import TRACES, RunFolder
 from understudy.trace import Trace
+from understudy.training.checkpoints import WholeCheckpoints, last_checkpoint
 from understudy.training.head import score_labelled_only
 from understudy.training.models import adapters, load_model, make_renderer, merge
 from understudy.training.optimizers import build_optimizer
@@ -34,7 +35,6 @@ from understudy.training.run import (
     METRICS,
     MODEL,
     arguments,
-    last_checkpoint,
     save_weights,
     train_logged,
     weights_folder,
@@ -198,7 +198,7 @@ def _trainer(
     return trainer
 
 
-class _Trainer(SFTTrainer):  # type: ignore[misc]
+class _Trainer(WholeCheckpoints, SFTTrainer):  # type: ignore[misc]
     """TRL's trainer, with batches of similar lengths that don't depend on what ran before."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
@@ -216,9 +216,6 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
     def resume_counts(self, history: Sequence[dict[str, Any]]) -> None:
         """Go on counting tokens, which TRL starts again at 0."""
         self._total_train_tokens = max((line.get("num_tokens", 0) for line in history), default=0)
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Not at every checkpoint: it takes longer than a step of a small model."""
 
 
 class LengthSampler(Sampler[int]):
