@@ -37,16 +37,21 @@ def assert_alike(first, second):
         torch.testing.assert_close(two[name], weights, atol=1e-4, rtol=1e-3)
 
 
-def test_sft_with_a_batch_of_four_and_with_two_of_two(tmp_path):
-    questions, synth = ROOT / "recipes/questions/lab.jsonl", tmp_path / "synth"
-    trained(1, command, synth, "synth", "--teacher", "scripted", "--questions", questions)
-    overrides = ("epochs=2", "held_out=0.2", "save_every=2", "optimizer=adamw", "lr=1e-3", f"traces={synth}")
-    arguments = [
-        "sft",
-        "--config",
-        ROOT / "configs/lab/sft.toml",
-        *(part for one in overrides for part in ("--set", one)),
-    ]
+@pytest.fixture(scope="module")
+def synth(tmp_path_factory):
+    """A folder of sixteen traces, four of which ``held_out=0.2`` holds out."""
+    out = tmp_path_factory.mktemp("synth") / "run"
+    trained(1, command, out, "synth", "--teacher", "scripted", "--questions", ROOT / "recipes/questions/lab.jsonl")
+    return out
+
+
+def sft_command(*overrides):
+    sets = (part for one in ("held_out=0.2", "optimizer=adamw", "lr=1e-3", *overrides) for part in ("--set", one))
+    return ["sft", "--config", ROOT / "configs/lab/sft.toml", *sets]
+
+
+def test_sft_with_a_batch_of_four_and_with_two_of_two(synth, tmp_path):
+    arguments = sft_command("epochs=2", "save_every=2", f"traces={synth}")
     logs = [
         trained(count, command, tmp_path / str(count), *arguments, "--set", f"batch_size={size}")
         for count, size in ((1, 4), (2, 2))
@@ -68,6 +73,20 @@ def test_sft_with_a_batch_of_four_and_with_two_of_two(tmp_path):
     codes, log = launch(2, command, tmp_path / "2", *arguments, "--set", "batch_size=2", "--resume")
     assert codes == [0, 0], log
     assert whole.read_bytes() == learnt
+
+
+def test_a_resumed_run_counts_the_last_batch_of_an_epoch_as_before(synth, tmp_path):
+    """Eleven traces in batches of two times five: the second has one, and is filled up with traces of the first."""
+    arguments = sft_command("epochs=1", "save_every=1", "batch_size=5", "held_out=0.3", f"traces={synth}")
+    out = tmp_path / "sft"
+    trained(2, command, out, *arguments)
+    before = metrics(out)
+    assert json.loads((out / "result.json").read_text())["trained"] == 11
+    for lost in ("checkpoints/checkpoint-2", "model"):
+        shutil.rmtree(out / lost)
+    (out / "result.json").unlink()
+    trained(2, command, out, *arguments, "--resume")
+    assert metrics(out) == before
 
 
 @pytest.mark.parametrize("changes", [{"beta": 0.0}, {"beta": 0.05, "shuffle_rewards": True}], ids=["plain", "shuffled"])

@@ -213,6 +213,18 @@ class _Trainer(WholeCheckpoints, SFTTrainer):  # type: ignore[misc]
         self._order.set_epoch(epoch)
         super()._run_epoch(epoch=epoch, **kwargs)
 
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        """TRL's, but metrics of an epoch's last batch count all processes.
+
+        TRL gathers a sum of each process, of which accelerate drops some, as if they were rows that fill the batch up;
+        in the epoch in which a run is resumed it drops none.
+        """
+        self.accelerator.gather_for_metrics = self.accelerator.gather
+        try:
+            return super().compute_loss(*args, **kwargs)
+        finally:
+            del self.accelerator.gather_for_metrics
+
     def resume_counts(self, history: Sequence[dict[str, Any]]) -> None:
         """Go on counting tokens, which TRL starts again at 0."""
         self._total_train_tokens = max((line.get("num_tokens", 0) for line in history), default=0)
