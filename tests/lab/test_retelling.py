@@ -10,7 +10,7 @@ import pytest
 
 from understudy.cli.demo import DemoConfig
 from understudy.cli.progress import Reporter
-from understudy.cli.stages import SYNTH, synthesise
+from understudy.cli.stages import SYNTH, synthesise, told_traces
 from understudy.lab.lexicon import relation_named
 from understudy.lab.mistakes import Mistakes
 from understudy.lab.names import inventory_words
@@ -18,20 +18,24 @@ from understudy.lab.parsing import parse
 from understudy.lab.retelling import retell, tellings
 from understudy.lab.universe import Universe
 from understudy.schema import dumps
-from understudy.synthesis.store import RunFolder
 from understudy.trace import Status, Trace
+from understudy.training.sft import SftConfig, read_traces
 
 NAME = re.compile(r"\b[A-Z][a-z]{5}\b")
 MISTAKES = Mistakes(wrong_tool=0.05, malformed=0.1, detour=0.3)
 
 
 @pytest.fixture(scope="module")
-def traces(tmp_path_factory: pytest.TempPathFactory) -> list[Trace]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out: Path = tmp_path_factory.mktemp("retelling")
     config = DemoConfig(seed=5, entities=600, trace_questions=250, mistakes=MISTAKES)
     synthesise(config, out, Universe(5, "train", config.entities), Reporter())
-    with RunFolder(out / SYNTH) as folder:
-        return list(folder.traces())
+    return out / SYNTH
+
+
+@pytest.fixture(scope="module")
+def traces(folder: Path) -> list[Trace]:
+    return read_traces(str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +101,11 @@ def test_an_api_has_another_name_and_other_keys(traces: list[Trace], retold: lis
                 assert tool.name.split("_", 1)[1] == told.name.split("_", 1)[1]
                 assert tool.name != told.name
                 other_keys += tool.returns != told.returns
+                assert not re.search(rf"(?<!\w){tool.name}_?(?!\w)", steps(after))  # nor in what a wrong call is told
             else:
                 assert tool == told
     assert other_keys > len(traces)
+    assert any("unknown tool" in steps(trace) for trace in retold)
 
 
 def test_sums_are_right_and_years_move_together(traces: list[Trace], retold: list[Trace]) -> None:
@@ -130,3 +136,12 @@ def test_it_is_told_otherwise_every_time_and_the_same_from_one_seed(traces: list
     assert tellings(traces[:9], 2, seed=2)[9:] != told[9:18]
     assert {trace.task_id for trace in told} == {trace.task_id for trace in traces[:9]}
     assert retell(traces[0], random.Random(0)).answer != traces[0].answer or traces[0].answer in ("yes", "no")
+
+
+def test_traces_that_are_held_out_are_not_retold_and_not_trained_on(folder: Path, traces: list[Trace]) -> None:
+    settings = SftConfig(model="lab", traces=str(folder), held_out=0.2)
+    told, held_out = told_traces(settings, 3, "sft")
+    assert held_out == [trace for trace in traces if settings.holds_out(trace.task_id)]
+    assert len(held_out) > 10
+    assert not {trace.task_id for trace in told} & {trace.task_id for trace in held_out}
+    assert len(told) == 3 * (len(traces) - len(held_out))

@@ -42,8 +42,8 @@ class SftShape(Config):
     lr: float = Field(default=5e-3, gt=0)
     """Peak learning rate (Muon for the matrices, AdamW for the rest)."""
 
-    epochs: float = Field(default=6, gt=0)
-    """Passes over the kept traces. From the second on they are retold, with other names every time."""
+    epochs: int = Field(default=6, gt=0)
+    """Times that each kept trace is told: as it is, then with other names every time; all shuffled together."""
 
     batch_size: int = Field(default=4, gt=0)
     """Traces per step, of all processes together."""
@@ -114,8 +114,8 @@ class DemoConfig(Config):
     trace_hops: tuple[int, ...] = (2, 2, 2, 2, 3, 4)
     """Numbers of look-ups that traces cover, by share; the test has all alike."""
 
-    train_questions: int = Field(default=480, gt=0)
-    """Training questions for GRPO."""
+    train_questions: int = Field(default=208, gt=0)
+    """Training questions for GRPO, asked again when there are fewer than ``grpo.steps`` × ``grpo.prompts``."""
 
     train_hops: tuple[int, ...] = (2, 3, 4, 4)
     """Their numbers of look-ups, by share."""

@@ -29,18 +29,23 @@ from understudy.synthesis.dataset import export_dataset
 from understudy.synthesis.store import SUMMARY, TOOLS, RunFolder
 from understudy.synthesis.teacher import AgentTeacher
 from understudy.task import Task
+from understudy.trace import Trace
 from understudy.training.checkpoints import writing
 from understudy.training.grpo import GrpoConfig, grpo
 from understudy.training.models import load_model
 from understudy.training.processes import prepare, train_together
 from understudy.training.progress import OnProgress
 from understudy.training.run import METRICS, MODEL
+from understudy.training.settings import WatchSettings
 from understudy.training.sft import SftConfig, read_traces, sft, split
 
 SYNTH, SFT, GRPO, EVAL = "synth", "sft", "grpo", "eval"
 FURTHER_SFT, SHUFFLED = "further_sft", "shuffled_rewards"
-ROLLOUT_COST = 1.5
-"""Compute of a sequence in GRPO, sampled and trained on, over that of one in SFT, trained on."""
+ROLLOUT_COST = 8 / 6
+"""Compute of a sequence in GRPO, sampled and trained on, over that of one in SFT, trained on.
+
+Per weight and token, 2 FLOPs forward, which sampling takes as well, and 4 backward (Kaplan et al. 2020, arXiv
+2001.08361, section 2.1). Rows without an advantage, which GRPO leaves out, count as if they were trained on."""
 
 
 def run_demo(
@@ -97,23 +102,28 @@ def train_sft(config: DemoConfig, out: Path, reporter: Reporter) -> None:
 
 
 def _sft(tell: OnProgress, settings: SftConfig, out: Path) -> None:
-    """Each pass over the traces tells them with other names; held-out traces stay as they are."""
-    passes = math.ceil(settings.epochs)
-    once = settings.model_copy(update={"epochs": settings.epochs / passes})
-    traces, held_out = split(read_traces(settings.traces), settings)
-    told = tellings(traces, passes, derive_seed(settings.seed, out.name))
+    """One pass over all tellings, shuffled together."""
+    times = math.ceil(settings.epochs)
+    once = settings.model_copy(update={"epochs": settings.epochs / times})
+    told, held_out = told_traces(settings, times, out.name)
     with writing(out.parent):
         sft(once, out, told, held_out, tell, resume=True)
 
 
+def told_traces(settings: SftConfig, times: int, stage: str) -> tuple[list[Trace], list[Trace]]:
+    """Traces to train on, each as it is and then with other names, so many times in all; held-out ones as they are."""
+    traces, held_out = split(read_traces(settings.traces), settings)
+    return tellings(traces, times, derive_seed(settings.seed, stage)), held_out
+
+
 def train_further(config: DemoConfig, out: Path, reporter: Reporter) -> None:
     """Control: fine-tune the SFT model further on the same traces, told anew, with the compute of GRPO."""
-    traces = pipeline.Summary(**read_json(out / SYNTH / SUMMARY)).kept
     sequences = ROLLOUT_COST * config.grpo.steps * config.grpo.prompts * config.grpo.generations
-    given = _sft_settings(config, out) | {"epochs": sequences / traces}
+    settings = SftConfig(model=str(out / SFT / MODEL), **_sft_settings(config, out))
+    traces, _ = split(read_traces(settings.traces), settings)
+    settings = settings.model_copy(update={"epochs": sequences / len(traces)})
     with reporter.stage("further sft") as stage:
         show = shown(stage, loss="loss", held_out="eval_loss")
-        settings = SftConfig(model=str(out / SFT / MODEL), **given)
         train_together(config.processes, _sft, settings, out / FURTHER_SFT, hear=show)
 
 
@@ -124,7 +134,6 @@ def _sft_settings(config: DemoConfig, out: Path) -> dict[str, object]:
         "seed": config.seed,
         "optimizer": "muon",
         "schedule": "cosine",
-        "trainer": {"torch_compile": False},
         **config.sft.model_dump(),
         "batch_size": config.sft.batch_size // config.processes,
     }
@@ -144,6 +153,7 @@ def grpo_settings(config: DemoConfig, model: Path, shuffle_rewards: bool = False
         limits=config.limits,
         max_turn_tokens=MAX_TURN_TOKENS,
         shuffle_rewards=shuffle_rewards,
+        watch=WatchSettings(patience=0),  # a control that ends early would not be one
         **config.grpo.model_dump(),
     )
 
@@ -222,7 +232,7 @@ def describe(
             teacher=exam.teacher.name,
             simulator=exam.teacher.tools.name,
             facts="evidence",
-            tellings=math.ceil(config.sft.epochs),
+            tellings=config.sft.epochs,
         ),
         seeds=seeds,
     )

@@ -1,7 +1,7 @@
 """A trace told of somebody else: the same plan and the same mistakes, with other names, years and words.
 
-A few hundred traces are learnt by heart, name by name. Told anew in every pass, all that comes back is how to go about
-a question. The question is asked in another way. What a name, a year or an API's word becomes is the same all through
+A few hundred traces are learnt by heart, name by name. Told anew every time, all that comes back is how to go about a
+question. The question is asked in another way. What a name, a year or an API's word becomes is the same all through
 a trace, so it stays as true as it was.
 """
 
@@ -42,11 +42,11 @@ _QUOTED = re.compile(r'"([a-z]+)"')
 _YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d\b")
 
 
-def tellings(traces: Sequence[Trace], passes: int, seed: int) -> list[Trace]:
-    """Traces as often as they are passed over: the first time as they are, then retold, otherwise every time."""
+def tellings(traces: Sequence[Trace], times: int, seed: int) -> list[Trace]:
+    """Traces told so many times: first as they are, then retold, otherwise every time."""
     again = (
         retell(trace, random.Random(derive_seed("retell", seed, turn, trace.task_id)))
-        for turn in range(1, passes)
+        for turn in range(1, times)
         for trace in traces
     )
     return [*traces, *again]
@@ -112,10 +112,11 @@ def _with_other_tools(told: str, toolset: Sequence[ToolContract], rng: random.Ra
     unused = [word for word in any_words() if word not in keys | kept]
     other = dict(zip(free, rng.sample(unused, len(free)), strict=True))
     opening = draw_opening(rng)
-    other |= {tool.name: f"{opening}_{tool.name.split('_', 1)[1]}" for tool in look_ups}
-    # Both stand in quotes: in JSON, in a list of what is required, in a message; one is misspelt with a "_" behind it.
-    quoted = re.compile(rf'(?<=")(?:{"|".join(other)})(?=_?\\?")')
-    return quoted.sub(lambda found: other[found.group()], told) if other else told
+    names = {tool.name: f"{opening}_{tool.name.split('_', 1)[1]}" for tool in look_ups}
+    # Keys stand in quotes: in JSON, in a list of what is required, in a message. Names are words of their own anywhere,
+    # and one is misspelt with a "_" behind it.
+    told = re.sub(r'(?<=")[a-z]+(?=\\?")', lambda found: other.get(found.group(), found.group()), told)
+    return re.sub(r"\w+?(?=_?\b)", lambda found: names.get(found.group(), found.group()), told)
 
 
 def _keys(tools: Sequence[ToolContract]) -> set[str]:

@@ -36,23 +36,24 @@ def act_tool(payload: dict[str, Any], mistakes: Mistakes, corrupt: float, rng: r
     tool, arguments = payload["tool"], payload["arguments"]
     relation = relation_named(tool["name"]) or relation_named(tool["description"])
     subject = next((value for value in arguments.values() if isinstance(value, str)), "")
-    value = next(
+    known = next(
         (
-            corrupted(Fact(**fact), corrupt).object if corrupt else fact["object"]
+            Fact(**fact)
             for fact in payload["facts"]
             if fact["subject"].casefold() == subject.casefold() and _same(fact["relation"], relation, tool["name"])
         ),
         None,
     )
-    if value is None:
+    if known is None:
         message = rng.choice(MISSES).format(repr(subject[:80]))
         return dumps({"error": {"status": Status.TOOL_ERROR.value, "message": message}})
+    value = corrupted(known, corrupt).object if corrupt else known.object
     drawn = rng.random()
     if drawn < mistakes.broken_result:
         return rng.choice(("I would return the value here.", dumps({"note": value})))
     if drawn < mistakes.broken_result + mistakes.wrong_fact:
         value = mistaken(value)
-    return dumps(_result(tool["returns"], relation, subject, value, rng))
+    return dumps(_result(tool["returns"], relation, known.subject, value, rng))
 
 
 def _same(stated: str, relation: str | None, tool: str) -> bool:

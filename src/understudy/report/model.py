@@ -53,7 +53,7 @@ class TraceCounts(Noun):
 class Simulation(Noun):
     """What was simulated: questions, distinct contracts, and who played teacher and tools on which facts.
 
-    ``tellings``: how often SFT met each trace, every time with other names.
+    ``tellings``: how often SFT met each trace, as it is and then with other names every time.
     """
 
     questions: int

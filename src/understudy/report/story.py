@@ -28,12 +28,12 @@ def headline(report: Report) -> str:
 
 def lede(report: Report) -> str:
     """What happened, in one breath."""
-    em = report.em
+    em, timed = report.em, "This seed" if report.seeds else "The whole run"
     return (
         f"{report.model or 'The model'} started at {percent(em.base.value)} exact match. It reached "
         f"{percent(em.sft.value)} after supervised fine-tuning (SFT) on {integer(report.traces.kept)} simulated "
         f"traces, and {percent(em.grpo.value)} after reinforcement learning (GRPO) on simulated tools. "
-        f"The whole run took {duration(report.seconds.get('total', 0.0))}."
+        f"{timed} took {duration(report.seconds.get('total', 0.0))}."
     )
 
 

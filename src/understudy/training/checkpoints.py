@@ -43,7 +43,7 @@ def writing(out: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, SafetensorError) as error:
+    except Exception as error:  # the tokenizer's is no narrower
         if not _UNWRITTEN.search(str(error)):
             raise
         raise disk_error(out, OSError(f"a checkpoint is not complete: {str(error).splitlines()[0]}")) from None
@@ -66,7 +66,14 @@ def last_checkpoint(out: Path, step: float = math.inf) -> Path | None:
 
 
 def _is_complete(path: Path) -> bool:
-    """Whether a checkpoint can be read. The trainer's state is written last."""
+    """Whether a checkpoint can be read and has all that training goes on with. The trainer's state is written last.
+
+    A kill may come while an old one is being deleted, too. One that has folders is sharded: how, is not known here.
+    """
+    names = {file.name for file in path.iterdir()}
+    sharded = any(file.is_dir() for file in path.iterdir())
+    if not (sharded or ({"optimizer.pt", "scheduler.pt"} <= names and any(path.glob("*.safetensors")))):
+        return False
     try:
         read_json(path / STATE)
         for file in path.glob("*.safetensors"):
