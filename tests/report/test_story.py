@@ -17,6 +17,11 @@ def test_good_news(report):
     assert story.alarm(report) == ""
 
 
+def test_the_time_is_that_of_one_seed_where_there_are_more(report, full):
+    assert "The whole run took" in story.lede(report)
+    assert "This seed took" in story.lede(full)
+
+
 def test_bad_news(report):
     worse = changed(report, "em_live", grpo=report.em_live.base)
     assert story.headline(worse).startswith("Training did not help")
