@@ -12,7 +12,6 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 
 from guessing import LookUp, configured
 from lookup import FIND, task_set
@@ -21,9 +20,7 @@ from understudy.errors import InputError
 from understudy.jsonl import write_json
 from understudy.task import Task
 from understudy.training import grpo_trainer
-from understudy.training.devices import process_count
 from understudy.training.grpo import grpo
-from understudy.training.optimizers import build_optimizer
 from understudy.training.rollouts import TaskSet, collect
 
 _forks = multiprocessing.get_context("forkserver")
@@ -65,25 +62,6 @@ def command(rank, out, *arguments):
     """The command line."""
     sys.argv = ["understudy", *map(str, arguments), "--out", str(out)]
     main()
-
-
-def orthogonalise(rank, out):
-    """Five steps of Muon on gradients that all processes have; after two, it goes on from what the first one saved."""
-    process_count()  # meets the others
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(*(torch.nn.Linear(8, 8 * at) for at in (1, 2, 3, 1, 1)))
-    made = build_optimizer(model, "muon", lr=0.1)
-    for step in range(5):
-        if step == 2:
-            if rank == 0:
-                torch.save(made.state_dict(), out / "state.pt")
-            PartialState().wait_for_everyone()
-            made = build_optimizer(model, "muon", lr=0.1)
-            made.load_state_dict(torch.load(out / "state.pt"))
-        for parameter in model.parameters():
-            parameter.grad = torch.randn_like(parameter)
-        made.step()
-    torch.save(model.state_dict(), out / f"{rank}.pt")
 
 
 def stumble(rank, *arguments):

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from commands import records, timeless
-from processes import command, launch, optimise, orthogonalise, stumble
+from processes import command, launch, optimise, stumble
 from understudy.training.rollouts import means
 
 ROOT = Path(__file__).parents[2]
@@ -134,18 +134,6 @@ def test_a_checkpoint_that_one_process_did_not_finish_is_passed_over(start, tmp_
     assert list((tmp_path / "killed").glob("checkpoints/*/rng_state_0.pth"))
     trained(2, optimise, tmp_path / "killed", start, changes, None, True)
     assert metrics(tmp_path / "killed") == metrics(tmp_path / "whole")
-
-
-@pytest.mark.parametrize("count", [2, 7])
-def test_muon_is_shared_to_the_last_bit(tmp_path, count):
-    """Five matrices: seven processes have more hands than there is work."""
-    for folder, processes in (("alone", 1), ("together", count)):
-        (tmp_path / folder).mkdir()
-        trained(processes, orthogonalise, tmp_path / folder)
-    expected = torch.load(tmp_path / "alone/0.pt")
-    for rank in range(count):
-        found = torch.load(tmp_path / f"together/{rank}.pt")
-        assert all(torch.equal(found[name], weights) for name, weights in expected.items())
 
 
 def test_means_over_parts_weigh_them_by_what_they_count():
