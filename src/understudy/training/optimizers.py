@@ -9,7 +9,7 @@ import torch
 
 Kind = Literal["adamw", "muon"]
 
-TOKEN_RATE = 0.1
+TOKEN_RATE = 0.02
 """Learning rate of embeddings and head over that of the rest. Adam moves a row by the full rate however small its
 gradient is, and so would carry tokens that the data never shows out of reach."""
 
