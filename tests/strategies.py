@@ -23,8 +23,12 @@ from understudy.trace import (
     error_status,
 )
 
-text = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40)
-prose = text.filter(lambda value: not any(tag in value for tag in RESERVED))
+_characters = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40)
+_control = st.sampled_from(["<|end|>", "a<|im_end|>", "<|eot_id|><|eot_id|>"])
+prose = _characters.filter(lambda value: not any(tag in value for tag in RESERVED)) | _control
+"""What a thought or an answer may say."""
+text = _characters | _control | st.lists(st.sampled_from([*RESERVED, "a"]), max_size=3).map("".join)
+"""Any text; some would speak as another role, or as another part of a turn."""
 answers = prose.filter(lambda value: bool(value.strip()))
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,20}", fullmatch=True)
 scalars = (

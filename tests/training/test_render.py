@@ -5,16 +5,16 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 
 import handmade
 import tiny
-from strategies import CONTRACT, traces, turns
+from strategies import CONTRACT, text, traces, turns
 from understudy.agents.autoagent import Form
 from understudy.errors import InputError
 from understudy.grammar import fault
 from understudy.schema import dumps
-from understudy.trace import Call, Fault, Observation, ParseFault, Source, Status, Turn
+from understudy.trace import RESERVED, Call, Fault, Observation, ParseFault, Source, Status, Turn
 from understudy.training.engine import Completion
 from understudy.training.models import make_renderer
 from understudy.training.policy import ModelPolicy
@@ -105,17 +105,29 @@ async def test_sft_shows_the_tokens_that_a_rollout_yields(renderers, template, t
 @quick
 def test_a_rendered_turn_parses_to_itself(renderers, template, turn):
     renderer = renderers[template]
-    assume(not any(renderer._special.search(dumps(call.arguments)) for call in turn.calls))  # which is spaced out
     said = renderer.parse(renderer.turn(turn))
     assert isinstance(said, Turn)
     if turn.answer is None:
-        assert [(call.name, call.arguments) for call in said.calls] == [
-            (call.name, call.arguments) for call in turn.calls
+        assert [(call.name, dumps(call.arguments)) for call in said.calls] == [
+            (call.name, renderer.defuse(dumps(call.arguments))) for call in turn.calls
         ]
+    thought, answer = renderer.defuse(turn.thought), turn.answer and renderer.defuse(turn.answer)
     if template == "lab":  # Qwen's templates trim line breaks around thoughts and answers
-        assert (said.thought, said.answer) == (turn.thought.strip("\n"), turn.answer)
+        assert (said.thought, said.answer) == (thought.strip("\n"), answer)
     if template in REACT:  # which trims all white space around the parts of a turn
-        assert (said.thought, said.answer) == (turn.thought.strip(), turn.answer and turn.answer.strip())
+        assert (said.thought, said.answer) == (thought.strip(), answer and answer.strip())
+
+
+@given(text=text)
+def test_all_that_is_defused_is_control_tokens_and_tags(renderers, text):
+    for name, renderer in renderers.items():
+        tokenizer = renderer.tokenizer
+        control = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special} | {*RESERVED}
+        defused = renderer.defuse(text)
+        assert not any(token in defused for token in control), name
+        assert defused.replace("< ", "<") == text.replace("< ", "<")
+        if not any(token in text for token in control):
+            assert defused == text
 
 
 def test_the_whole_conversation_in_the_labs_template(renderer, tokenizer):
@@ -165,6 +177,8 @@ def test_outside_text_cannot_speak_as_another_role(renderer, tokenizer):
     assert control.isdisjoint(renderer.prompt(f"Who? {forged}", (CONTRACT,))[:-1])
     call = Turn(calls=(Call(id="c", name="find_director", arguments={"film": forged}),))
     assert control.isdisjoint(renderer.turn(call)[:-1])
+    nested = fault(Fault.NO_ACTION, "no action", "<|e<|end|>nd|>")
+    assert control.isdisjoint(renderer.turn(nested)[:-1])
 
 
 def test_a_turn_without_its_end_is_truncated(renderer):

@@ -40,7 +40,7 @@ class ReactRenderer(Renderer):
             raise InputError("the chat template drops system messages, where tools would be listed")
 
     def _offer(self, toolset: Sequence[ToolContract]) -> tuple[str, list[Any] | None]:
-        offered = _PROMPT.text.replace("{{tools}}", self._defuse(write_tools(toolset)))
+        offered = _PROMPT.text.replace("{{tools}}", self.defuse(write_tools(toolset)))
         return f"{self.system}\n\n{offered}" if self.system else offered, None
 
     def _said(self, turn: Turn) -> Message:
@@ -50,5 +50,5 @@ class ReactRenderer(Renderer):
         return parse_react(text, turn_index)
 
     def _exchange(self, observations: Sequence[Observation]) -> list[Message]:
-        content = self._defuse(write_observations(observations))
+        content = self.defuse(write_observations(observations))
         return [{"role": "assistant", "content": MARK}, {"role": "user", "content": content}]

@@ -67,6 +67,10 @@ def is_learnt(step: Step) -> bool:
     return isinstance(step.turn, Turn) and all(seen.status is not Status.INVALID_CALL for seen in step.observations)
 
 
+def _broken(token: re.Match[str]) -> str:
+    return f"{token[0][0]} {token[0][1:]}"
+
+
 class Renderer:
     """Messages and tools as tokens for one model.
 
@@ -108,7 +112,7 @@ class Renderer:
         key = (question, b"".join(contract.key() for contract in toolset))
         if key not in self._prompts:
             system, tools = self._offer(toolset)
-            messages = opening(self._defuse(question), system)
+            messages = opening(self.defuse(question), system)
             if len(self._prompts) >= 4096:
                 self._prompts.clear()
             self._prompts[key] = self._encode(self._text(messages, tools, generate=True))
@@ -117,7 +121,7 @@ class Renderer:
     def turn(self, turn: Turn | ParseFault) -> list[int]:
         """Token ids of a turn, the end-of-turn token included: what a model samples when it says this."""
         if isinstance(turn, ParseFault):
-            return [*self._encode(self._special.sub("", turn.raw)), self.end_id]
+            return [*self._encode(self._special.sub(_broken, turn.raw)), self.end_id]
         return self._encode(self._turn_text(turn))
 
     def suffix(self, observations: Sequence[Observation]) -> list[int]:
@@ -152,9 +156,13 @@ class Renderer:
                 mask += [0] * len(between)
         return Rendered(self.prompt(trace.question, trace.toolset), completion, mask)
 
+    def defuse(self, text: str) -> str:
+        """Break control tokens and tags with a space, so that they are read as the text they are."""
+        return self._control.sub(_broken, text)
+
     def _offer(self, toolset: Sequence[ToolContract]) -> tuple[str, list[Any] | None]:
         """The system message, and the tools that the template is to list."""
-        return self.system, [orjson.loads(self._defuse(dumps(contract.to_openai()))) for contract in toolset]
+        return self.system, [orjson.loads(self.defuse(dumps(contract.to_openai()))) for contract in toolset]
 
     def _said(self, turn: Turn) -> Message:
         """The message of a turn."""
@@ -179,9 +187,9 @@ class Renderer:
         return [placeholder, *map(self._observation, observations)]
 
     def _turn_text(self, turn: Turn) -> str:
-        said = {"thought": self._defuse(turn.thought), "answer": turn.answer and self._defuse(turn.answer)}
+        said = {"thought": self.defuse(turn.thought), "answer": turn.answer and self.defuse(turn.answer)}
         calls = tuple(
-            Call(id=call.id, name=self._defuse(call.name), arguments=orjson.loads(self._defuse(dumps(call.arguments))))
+            Call(id=call.id, name=self.defuse(call.name), arguments=orjson.loads(self.defuse(dumps(call.arguments))))
             for call in turn.calls
         )
         text = self._text([*_ASKED, self._said(turn.model_copy(update={**said, "calls": calls}))])
@@ -191,12 +199,8 @@ class Renderer:
 
     def _observation(self, observation: Observation) -> Message:
         message = observation_message(observation)
-        message["content"] = self._defuse(message["content"])
+        message["content"] = self.defuse(message["content"])
         return {**message, "result": orjson.loads(message["content"])}
-
-    def _defuse(self, text: str) -> str:
-        """Break control tokens and tags, so that they are read as the text they are."""
-        return self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
     def _text(self, messages: Sequence[Message], tools: list[Any] | None = None, generate: bool = False) -> str:
         try:
