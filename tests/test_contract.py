@@ -35,3 +35,10 @@ def test_both_sides_are_validated():
     assert CONTRACT.argument_violations("X")
     assert CONTRACT.result_violations({"director": "Y"}) == []
     assert CONTRACT.result_violations({"director": 3})
+
+
+def test_a_changed_copy_has_a_key_of_its_own():
+    before = CONTRACT.key()
+    changed = CONTRACT.model_copy(update={"description": "Another."})
+    assert changed.key() == ToolContract(**changed.model_dump()).key() != before
+    assert CONTRACT.model_copy().key() == CONTRACT.key() == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, field_validator
 
@@ -53,6 +53,11 @@ class ToolContract(Noun):
     @cached_property
     def _key(self) -> bytes:  # asked for on every call and for every task, and the same contract serves many
         return canonical(self.model_dump())
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied.__dict__.pop("_key", None)  # model_copy changes fields of the copy, which are in its key
+        return copied
 
     def to_openai(self) -> dict[str, Any]:
         """The entry of a ``tools`` list; the result schema is under ``return``, as transformers' templates expect."""
