@@ -1,0 +1,91 @@
+r"""What GRPO adds to SFT when the most probable token is taken, beside what it adds when both are sampled.
+
+python benchmarks/greedy.py runs/full runs/full/seed-1 runs/full/seed-2 --json runs/greedy.json
+
+Reads finished demos and asks their models the same questions once more, at temperature 0. Writes, per demo and over all
+questions, ``{"sft", "grpo", "gain", "gain_sampled"}``, each with simulated and with live tools, n and a 95 % interval.
+Work that is done is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from understudy.cli.demo import DemoConfig, Ledger
+from understudy.cli.exam import Sitting, examine
+from understudy.cli.progress import Reporter
+from understudy.cli.stages import EVAL, GRPO, SFT
+from understudy.config import load_config
+from understudy.evaluation.result import Result
+from understudy.metric import paired_difference, proportion
+from understudy.training.run import MODEL
+
+TOOLS = ("simulated", "live")
+Right = dict[str, list[bool]]
+
+
+def asked_again(run: Path, out: Path) -> tuple[Right, Right]:
+    """Which questions each model has right: greedy, then sampled as the demo did. Named as the demo's evaluations."""
+    config = load_config(DemoConfig, run / "config.json", [])
+    greedy = config.model_copy(update={"grpo": config.grpo.model_copy(update={"temperature": 0.0})})
+    sittings = [
+        Sitting(stage if tools == "simulated" else f"{stage}_live", run / stage / MODEL, tools)
+        for tools in TOOLS
+        for stage in (SFT, GRPO)
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    now = examine(greedy, out, sittings, Ledger(out / "stages.json", time.monotonic()), Reporter())
+    done = Ledger(run / "stages.json", time.monotonic())
+    then = examine(config, run / EVAL, sittings, done, Reporter())
+    return _right(now), _right(then)
+
+
+def _right(results: dict[str, Result]) -> Right:
+    return {name: [record.em for record in result.records] for name, result in results.items()}
+
+
+def figures(greedy: Right, sampled: Right) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for tools, end in zip(TOOLS, ("", "_live"), strict=True):
+        first, second = SFT + end, GRPO + end
+        found[tools] = {
+            "sft": proportion(sum(greedy[first]), len(greedy[first])).model_dump(),
+            "grpo": proportion(sum(greedy[second]), len(greedy[second])).model_dump(),
+            "gain": paired_difference(greedy[first], greedy[second]).model_dump(),
+            "gain_sampled": paired_difference(sampled[first], sampled[second]).model_dump(),
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of finished demos")
+    parser.add_argument("--json", type=Path, default=Path("runs/greedy.json"), help="file for the figures")
+    options = parser.parse_args()
+    found: dict[str, Any] = {}
+    whole: tuple[Right, Right] = ({}, {})
+    for run in options.runs:
+        pair = asked_again(run, options.json.with_suffix("") / run.resolve().as_posix().strip("/").replace("/", "-"))
+        found[str(run)] = figures(*pair)
+        for total, part in zip(whole, pair, strict=True):
+            for name, right in part.items():
+                total.setdefault(name, []).extend(right)
+    found["all"] = figures(*whole)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(found, indent=1) + "\n")
+    for run, figure in found.items():
+        for tools, values in figure.items():
+            print(run, tools, *(f"{name} {_shown(value)}" for name, value in values.items()), sep="  ")
+
+
+def _shown(value: dict[str, Any]) -> str:
+    low, high = value["ci95"]
+    return f"{value['value']:.3f} ({low:.3f} to {high:.3f})"
+
+
+if __name__ == "__main__":
+    main()
