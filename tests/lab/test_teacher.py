@@ -130,6 +130,25 @@ def called(trace: Trace) -> set[str]:
     return {call.name for call, _ in trace.calls()}
 
 
+async def test_a_rollout_looks_round_at_everything_or_at_nothing(live: LiveTools, tasks: list[Task]) -> None:
+    traces = [await live_trace(live, task, ScriptedModel(0, Mistakes(detour=0.7))) for task in tasks[:200]]
+    habits = []
+    for trace in traces:
+        plan = parse(trace.question)
+        assert plan is not None
+        offered = {relation for tool in trace.toolset if (relation := relation_named(tool.name))}
+        kinds = {kind for relation in offered - set(plan.relations) for kind in relations()[relation].of}
+        asked = [
+            (relation, *call.arguments.values()) for call, _ in trace.calls() if (relation := relation_named(call.name))
+        ]
+        lets = {thing for name, thing in asked if name in plan.relations and kinds & set(relations()[name].of)}
+        needless = [thing for name, thing in asked if name not in plan.relations]
+        assert sorted(needless) in ([], sorted(lets))
+        habits += [bool(needless)] if lets else []
+    assert abs(statistics.mean(habits) - 0.7) < 0.1
+    assert share_right(tasks[:200], traces) >= 0.99
+
+
 async def test_wrong_answers_and_premature_stops(live: LiveTools, tasks: list[Task]) -> None:
     wrong = [await live_trace(live, task, ScriptedModel(0, Mistakes(wrong_answer=0.3))) for task in tasks[:200]]
     assert abs(share_right(tasks[:200], wrong) - 0.7) < 0.07

@@ -80,7 +80,7 @@ class GrpoShape(Config):
     """Optimiser steps per batch of rollouts."""
 
     temperature: float = Field(default=0.7, gt=0)
-    """Of sampling, in training and in every evaluation: it is the sampled policy that reward improves."""
+    """Of sampling in training."""
 
     beta: float = Field(default=0.0, ge=0)
     """Weight of the KL divergence from the SFT model."""
@@ -123,8 +123,11 @@ class DemoConfig(Config):
     test_questions: int = Field(default=300, gt=0)
     """Questions about the unseen universe."""
 
+    test_temperature: float = Field(default=0.0, ge=0)
+    """Of sampling in every evaluation; 0 takes the most probable token."""
+
     mistakes: Mistakes = Mistakes(
-        wrong_tool=0.02, malformed=0.04, misspelt=0.02, detour=0.5, premature=0.01, wrong_answer=0.02,
+        wrong_tool=0.02, malformed=0.04, misspelt=0.02, detour=0.8, premature=0.01, wrong_answer=0.02,
         broken_result=0.02, wrong_fact=0.01,
     )  # fmt: skip
     """How often the scripted teacher errs in synthesis, so that the audit has work to do; and how often it looks at

@@ -139,7 +139,7 @@ class Exam:
         return self.asked.toolsets, self.teacher.tools, worlds
 
     def _policy(self, sitting: Sitting) -> Policy:
-        """A model, sampled as in training and named after its weights."""
+        """A model, named after its weights."""
         if sitting.folder is None:
             return NoOp()
         model, tokenizer = load_model(str(sitting.folder))
@@ -147,4 +147,4 @@ class Exam:
         digest = hashlib.sha256((sitting.folder / "model.safetensors").read_bytes()).hexdigest()[:12]
         engine = engine_for(model, renderer.end_id, "auto", ROWS)
         name = f"{sitting.folder.parent.name}:{digest}"
-        return ModelPolicy(engine, renderer, self._config.grpo.temperature, MAX_TURN_TOKENS, name)
+        return ModelPolicy(engine, renderer, self._config.test_temperature, MAX_TURN_TOKENS, name)

@@ -19,8 +19,8 @@ _TURNED = str.maketrans("aeiouAEIOU", "eiouaEIOUA")
 class Mistakes(Config):
     """How often the scripted teacher errs, as probabilities. At most one mistake is made per reply.
 
-    The first five are per look-up that the agent is about to make, ``wrong_answer`` per answer, the last two per
-    request to the ToolActor.
+    The first three and ``premature`` are per look-up that the agent is about to make, ``detour`` is per rollout,
+    ``wrong_answer`` per answer, the last two per request to the ToolActor.
     """
 
     wrong_tool: Rate = 0.0
@@ -33,7 +33,8 @@ class Mistakes(Config):
     """Two letters of the argument change places, so that nothing is found; the name is then written rightly."""
 
     detour: Rate = 0.0
-    """Ask another tool about the same thing first, for something that nobody needs; not twice about one thing."""
+    """Look round: ask another tool about the same thing first, for something that nobody needs, once about each thing
+    that a tool is at hand for. A rollout does so from the first look-up that lets it, or never."""
 
     premature: Rate = 0.0
     """Answer with what is known so far."""

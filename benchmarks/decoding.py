@@ -1,10 +1,10 @@
-r"""What GRPO adds to SFT when the most probable token is taken, beside what it adds when both are sampled.
+r"""What GRPO adds to SFT at another temperature, beside what it adds as the demo measured it.
 
-python benchmarks/greedy.py runs/full runs/full/seed-1 runs/full/seed-2 --json runs/greedy.json
+python benchmarks/decoding.py runs/full runs/full/seed-1 runs/full/seed-2 --temperature 0.7 --json runs/decoding.json
 
-Reads finished demos and asks their models the same questions once more, at temperature 0. Writes, per demo and over all
-questions, ``{"sft", "grpo", "gain", "gain_sampled"}``, each with simulated and with live tools, n and a 95 % interval.
-Work that is done is not done again.
+Reads finished demos and asks their models the same questions once more. Writes, per demo and over all questions,
+``{"sft", "grpo", "gain", "gain_then"}`` (the last as the demo found it), each with simulated and with live tools, n and
+a 95 % interval. Work that is done is not done again.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ TOOLS = ("simulated", "live")
 Right = dict[str, list[bool]]
 
 
-def asked_again(run: Path, out: Path) -> tuple[Right, Right]:
-    """Which questions each model has right: greedy, then sampled as the demo did. Named as the demo's evaluations."""
+def asked_again(run: Path, temperature: float, out: Path) -> tuple[Right, Right]:
+    """Which questions each model has right: at this temperature, then as in the demo. Named as its evaluations."""
     config = load_config(DemoConfig, run / "config.json", [])
-    greedy = config.model_copy(update={"grpo": config.grpo.model_copy(update={"temperature": 0.0})})
+    other = config.model_copy(update={"test_temperature": temperature})
     sittings = [
         Sitting(stage if tools == "simulated" else f"{stage}_live", run / stage / MODEL, tools)
         for tools in TOOLS
         for stage in (SFT, GRPO)
     ]
     out.mkdir(parents=True, exist_ok=True)
-    now = examine(greedy, out, sittings, Ledger(out / "stages.json", time.monotonic()), Reporter())
+    now = examine(other, out, sittings, Ledger(out / "stages.json", time.monotonic()), Reporter())
     done = Ledger(run / "stages.json", time.monotonic())
     then = examine(config, run / EVAL, sittings, done, Reporter())
     return _right(now), _right(then)
@@ -48,15 +48,15 @@ def _right(results: dict[str, Result]) -> Right:
     return {name: [record.em for record in result.records] for name, result in results.items()}
 
 
-def figures(greedy: Right, sampled: Right) -> dict[str, Any]:
+def figures(now: Right, then: Right) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for tools, end in zip(TOOLS, ("", "_live"), strict=True):
         first, second = SFT + end, GRPO + end
         found[tools] = {
-            "sft": proportion(sum(greedy[first]), len(greedy[first])).model_dump(),
-            "grpo": proportion(sum(greedy[second]), len(greedy[second])).model_dump(),
-            "gain": paired_difference(greedy[first], greedy[second]).model_dump(),
-            "gain_sampled": paired_difference(sampled[first], sampled[second]).model_dump(),
+            "sft": proportion(sum(now[first]), len(now[first])).model_dump(),
+            "grpo": proportion(sum(now[second]), len(now[second])).model_dump(),
+            "gain": paired_difference(now[first], now[second]).model_dump(),
+            "gain_then": paired_difference(then[first], then[second]).model_dump(),
         }
     return found
 
@@ -64,12 +64,16 @@ def figures(greedy: Right, sampled: Right) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of finished demos")
-    parser.add_argument("--json", type=Path, default=Path("runs/greedy.json"), help="file for the figures")
+    parser.add_argument("--temperature", type=float, default=0.7, help="of sampling, 0 or more")
+    parser.add_argument("--json", type=Path, default=Path("runs/decoding.json"), help="file for the figures")
     options = parser.parse_args()
+    if options.temperature < 0:
+        parser.error(f"--temperature {options.temperature}: must be 0 or more")
     found: dict[str, Any] = {}
     whole: tuple[Right, Right] = ({}, {})
+    folder = options.json.with_suffix("") / str(options.temperature)
     for run in options.runs:
-        pair = asked_again(run, options.json.with_suffix("") / run.resolve().as_posix().strip("/").replace("/", "-"))
+        pair = asked_again(run, options.temperature, folder / run.resolve().as_posix().strip("/").replace("/", "-"))
         found[str(run)] = figures(*pair)
         for total, part in zip(whole, pair, strict=True):
             for name, right in part.items():
