@@ -5,6 +5,7 @@ from __future__ import annotations
 from understudy.metric import Metric
 from understudy.report.figures import (
     THIN,
+    decimal,
     duration,
     excludes_zero,
     integer,
@@ -55,7 +56,11 @@ def learned(report: Report, stage: Stage) -> str:
     """What a stage can do, or learned."""
     behaviour = report.behaviour.get(stage)
     if stage is Stage.GRPO:
-        return f"{report.gained} questions turned right, {report.lost} turned wrong"
+        before = report.behaviour.get(Stage.SFT)
+        turned = f"{report.gained} questions turned right, {report.lost} turned wrong"
+        if behaviour is None or before is None:
+            return turned
+        return f"{turned}; {decimal(behaviour.calls.value)} calls a question, {decimal(before.calls.value)} before"
     if behaviour is None:
         return ""
     answered = f"answers {percent(behaviour.answered.value)} of questions"
