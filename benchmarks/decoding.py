@@ -1,6 +1,6 @@
 r"""What GRPO adds to SFT at another temperature, beside what it adds as the demo measured it.
 
-python benchmarks/decoding.py runs/full runs/full/seed-1 runs/full/seed-2 --temperature 0 --json runs/decoding.json
+python benchmarks/decoding.py runs/full runs/full/seed-1 runs/full/seed-2 --temperature 0.7 --json runs/decoding.json
 
 Reads finished demos and asks their models the same questions once more. Writes, per demo and over all questions,
 ``{"sft", "grpo", "gain", "gain_then"}`` (the last as the demo found it), each with simulated and with live tools, n and
@@ -64,7 +64,7 @@ def figures(now: Right, then: Right) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of finished demos")
-    parser.add_argument("--temperature", type=float, default=0.0, help="of sampling; 0 is greedy")
+    parser.add_argument("--temperature", type=float, default=0.7, help="of sampling; 0 is greedy")
     parser.add_argument("--json", type=Path, default=Path("runs/decoding.json"), help="file for the figures")
     options = parser.parse_args()
     if options.temperature < 0:

@@ -123,8 +123,8 @@ class DemoConfig(Config):
     test_questions: int = Field(default=300, gt=0)
     """Questions about the unseen universe."""
 
-    test_temperature: float = Field(default=0.7, ge=0)
-    """Of sampling in every evaluation, by default as in training; 0 takes the most probable token."""
+    test_temperature: float = Field(default=0.0, ge=0)
+    """Of sampling in every evaluation; 0 takes the most probable token."""
 
     mistakes: Mistakes = Mistakes(
         wrong_tool=0.02, malformed=0.04, misspelt=0.02, detour=0.8, premature=0.01, wrong_answer=0.02,
