@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import random
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from understudy.grammar import call_id, write_react
 from understudy.lab.conversation import Conversation, Made, Offered
+from understudy.lab.known import NUMBER, Known
 from understudy.lab.mistakes import Mistakes, mistaken
 from understudy.lab.parsing import parse
 from understudy.lab.plans import Op, Path, Plan
 from understudy.lab.relations import ORDERS, relations
-from understudy.lab.results import statements_in, value_in
 from understudy.messages import Message, turn_message
 from understudy.schema import dumps
-from understudy.trace import Call, Turn, error_status
+from understudy.trace import Call, Turn
 
 UNKNOWN = "unknown"
 ORDERED = (Op.LESS, Op.MORE)
@@ -24,39 +23,6 @@ EXPRESSIONS = {Op.LESS: "min({}, {})", Op.MORE: "max({}, {})", Op.DIFFERENCE: "a
 """What the calculator is asked."""
 GOALS = {Op.SAME: "the same?", Op.DIFFERENCE: "difference", Op.SUM: "sum"}
 """What the values are wanted for; comparisons say which way, as the question does."""
-_NUMBER = re.compile(r"-?\d[\d,]*")
-
-
-@dataclass
-class Known:
-    """What the calls so far have told.
-
-    Attributes:
-        values: objects by relation and subject (case-folded); None where a tool had no record.
-        computed: results of calculations by expression; None where it failed.
-        searched: queries that were made.
-    """
-
-    values: dict[tuple[str, str], str | None] = field(default_factory=dict)
-    computed: dict[str, str | None] = field(default_factory=dict)
-    searched: set[str] = field(default_factory=set)
-
-    def learn(self, made: Made, tool: Offered | None) -> None:
-        """Take in one call."""
-        said = str(made.arguments.get(tool.parameter, "")) if tool else ""
-        failed = error_status(made.result)
-        if tool is None or not said or made.result is None or failed == "invalid_call":
-            return
-        if tool.calculates:
-            found = _NUMBER.search(dumps(made.result.get("value"))) if isinstance(made.result, dict) else None
-            self.computed[said] = found.group() if found and failed is None else None
-        elif tool.searches:
-            self.searched.add(said)
-            for subject, relation, value in statements_in(made.result):
-                self.values[relation, subject.casefold()] = value
-        else:
-            for relation in tool.named[:1]:
-                self.values[relation, said.casefold()] = None if failed else value_in(made.result, relation, said)
 
 
 class Flaw(StrEnum):
@@ -211,7 +177,7 @@ class _Agent:
         return self._rng.random() < self._mistakes.detour
 
     def _compute(self, ends: list[str]) -> _Move:
-        numbers = [found.group().replace(",", "") for end in ends if (found := _NUMBER.search(end))]
+        numbers = [found.group().replace(",", "") for end in ends if (found := NUMBER.search(end))]
         if len(numbers) < len(ends):
             return _Move("These are no numbers.", answer=self._guess())
         expression = EXPRESSIONS[self._plan.op].format(*numbers)
