@@ -120,6 +120,8 @@ def test_toolsets_hold_what_is_needed_distractors_and_utilities(live: LiveTools,
         look_ups = {catalogue()[name][1].name for name in names if name in catalogue()}
         assert len(set(names)) == len(names)
         assert set(plan.relations) < look_ups
+        first, *_ = plan.relations
+        assert any(relations()[name].of == relations()[first].of for name in look_ups - set(plan.relations))
         assert 3 <= len(look_ups) <= 6
         if task.kind is Kind.TEMPORAL:
             assert "calculator" in names

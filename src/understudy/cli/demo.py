@@ -127,7 +127,7 @@ class DemoConfig(Config):
     """Of sampling in every evaluation; 0 takes the most probable token."""
 
     mistakes: Mistakes = Mistakes(
-        wrong_tool=0.02, malformed=0.04, misspelt=0.02, detour=0.8, premature=0.01, wrong_answer=0.02,
+        wrong_tool=0.02, malformed=0.04, misspelt=0.02, detour=0.75, premature=0.01, wrong_answer=0.02,
         broken_result=0.02, wrong_fact=0.01,
     )  # fmt: skip
     """How often the scripted teacher errs in synthesis, so that the audit has work to do; and how often it looks at

@@ -59,7 +59,7 @@ def reply(seen: Conversation, mistakes: Mistakes, rng: random.Random) -> Message
 
 class _Agent:
     def __init__(self, seen: Conversation, plan: Plan, mistakes: Mistakes, rng: random.Random) -> None:
-        self._plan, self._mistakes, self._rng = plan, mistakes, rng
+        self._plan, self._mistakes, self._rng, self._turn = plan, mistakes, rng, seen.turn
         self._lookups = [tool for tool in seen.tools if not (tool.searches or tool.calculates)]
         self._search = next((tool for tool in seen.tools if tool.searches), None)
         self._calculator = next((tool for tool in seen.tools if tool.calculates), None)
@@ -68,13 +68,7 @@ class _Agent:
         tools = {tool.name: tool for tool in seen.tools}
         for made in seen.made:
             self._known.learn(made, tools.get(made.name))
-        self._called = [
-            tools[made.name].named[0] for made in seen.made if made.name in tools and tools[made.name].named
-        ]
         self._told = self._just_told(seen.made[-1], tools.get(seen.made[-1].name)) if seen.made else None
-        self._asked = {
-            value.casefold() for made in seen.made for value in made.arguments.values() if isinstance(value, str)
-        }
 
     def _just_told(self, made: Made, tool: Offered | None) -> tuple[str, str] | None:
         """Relation and subject (case-folded) of what the last look-up told, if it was needed."""
@@ -150,31 +144,18 @@ class _Agent:
         return None
 
     def _detour(self, relation: str, here: str) -> _Move | None:
-        """Another question about the same thing, if this rollout has the habit and none was asked yet."""
-        others = self._needless(relation)
-        if here.casefold() in self._asked or not others or not self._looks_round():
-            return None
-        tool = self._rng.choice(others)
-        state = self._state()
-        return _Move(f"{state}{'' if state.endswith('?') else '.'} And {relations()[tool.named[0]].noun}", tool, here)
-
-    def _needless(self, relation: str) -> list[Offered]:
-        """Tools that tell something else about what has this relation, which nobody needs."""
+        """First of all, now and then, something else about the same thing, which nobody needs."""
         kinds, needed = set(relations()[relation].of), self._plan.relations
-        return [
+        others = [
             tool
             for tool in self._lookups
             if tool.named and tool.named[0] not in needed and kinds & set(relations()[tool.named[0]].of)
         ]
-
-    def _looks_round(self) -> bool:
-        """Whether this rollout has the habit: as it was where it first could, or else drawn here."""
-        for relation in self._called:
-            if relation not in self._plan.relations:
-                return self._mistakes.detour > 0  # else it was a wrong tool
-            if self._needless(relation):
-                return False
-        return self._rng.random() < self._mistakes.detour
+        if self._turn > 0 or not others or self._rng.random() >= self._mistakes.detour:
+            return None
+        tool = self._rng.choice(others)
+        state = self._state()
+        return _Move(f"{state}{'' if state.endswith('?') else '.'} And {relations()[tool.named[0]].noun}", tool, here)
 
     def _compute(self, ends: list[str]) -> _Move:
         numbers = [found.group().replace(",", "") for end in ends if (found := NUMBER.search(end))]

@@ -33,8 +33,7 @@ class Mistakes(Config):
     """Two letters of the argument change places, so that nothing is found; the name is then written rightly."""
 
     detour: Rate = 0.0
-    """Look round: ask another tool about the same thing first, for something that nobody needs, once about each thing
-    that a tool is at hand for. A rollout does so from the first look-up that lets it, or never."""
+    """Look round: begin by asking another tool about what the question names, for something that nobody needs."""
 
     premature: Rate = 0.0
     """Answer with what is known so far."""

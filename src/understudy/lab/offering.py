@@ -11,11 +11,16 @@ FEWEST, MOST = 3, 6
 
 
 def relations_to_offer(plan: Plan, rng: random.Random) -> list[Relation]:
-    """The plan's relations first, then at least one distractor about the same types; 3 to 6 in all."""
+    """The plan's relations first, then distractors about the same types; 3 to 6 in all.
+
+    The first distractor is about what the question begins with: a tool that could be asked at once and needn't be.
+    """
     needed = [relations()[name] for name in plan.relations]
     kinds = [kind for kind in ENTITY_TYPES if any(kind in relation.of for relation in needed)]
     others = [other for kind in kinds for other in relations_of(kind) if other not in needed]
-    spare = list(dict.fromkeys(rng.sample(others, len(others))))
+    spare = rng.sample(others, len(others))
+    near = [other for other in spare if set(other.of) & set(needed[0].of)]
+    spare = list(dict.fromkeys([*near[:1], *spare]))
     count = min(MOST, max(FEWEST, len(needed) + 1) + (rng.random() < 0.3))
     return needed + spare[: count - len(needed)]
 
