@@ -64,7 +64,7 @@ class GrpoShape(Config):
     lr: float = Field(default=5e-4, gt=0)
     """Learning rate."""
 
-    steps: int = Field(default=13, gt=0)
+    steps: int = Field(default=17, gt=0)
     """Batches of rollouts."""
 
     prompts: int = Field(default=16, gt=0)
@@ -114,7 +114,7 @@ class DemoConfig(Config):
     trace_hops: tuple[int, ...] = (2, 2, 2, 2, 3, 4)
     """Numbers of look-ups that traces cover, by share; the test has all alike."""
 
-    train_questions: int = Field(default=208, gt=0)
+    train_questions: int = Field(default=272, gt=0)
     """Training questions for GRPO, asked again when there are fewer than ``grpo.steps`` × ``grpo.prompts``."""
 
     train_hops: tuple[int, ...] = (2, 3, 4, 4)
