@@ -30,7 +30,7 @@ from understudy.training.run import MODEL
 
 CONFIG = DemoConfig(
     seed=3, processes=1, entities=1200, trace_questions=800, trace_kinds=(Kind.BRIDGE,), trace_hops=(2,),
-    mistakes=Mistakes(detour=0.8), limits=Limits(max_turns=2, max_tokens=200), test_temperature=0.0,
+    mistakes=Mistakes(detour=0.8), limits=Limits(max_turns=2, max_tokens=200),
     sft=SftShape(epochs=2), grpo=GrpoShape(steps=12, prompts=8, generations=8, minibatches=2, save_every=8),
 )  # fmt: skip
 """Two look-ups, and two turns to make them in: a detour is one too many."""

@@ -145,13 +145,15 @@ class _Agent:
 
     def _detour(self, relation: str, here: str) -> _Move | None:
         """First of all, now and then, something else about the same thing, which nobody needs."""
+        if self._turn > 0:
+            return None
         kinds, needed = set(relations()[relation].of), self._plan.relations
         others = [
             tool
             for tool in self._lookups
             if tool.named and tool.named[0] not in needed and kinds & set(relations()[tool.named[0]].of)
         ]
-        if self._turn > 0 or not others or self._rng.random() >= self._mistakes.detour:
+        if not others or self._rng.random() >= self._mistakes.detour:
             return None
         tool = self._rng.choice(others)
         state = self._state()
