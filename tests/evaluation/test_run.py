@@ -42,6 +42,7 @@ async def test_a_result_says_what_was_measured_and_what_it_is_worth(asked, tmp_p
     assert result["em"]["n"] == 12
     assert {
         "f1",
+        "turns",
         "calls",
         "invalid_calls",
         "stops",
@@ -57,6 +58,7 @@ async def test_a_result_says_what_was_measured_and_what_it_is_worth(asked, tmp_p
     assert result["controls"]["simulator"] is None  # nobody plays these tools
     assert finished.controls.chance.value == 0
     assert finished.result.calls.value == 2
+    assert finished.result.turns.value == 3
     manifest, again = read_run(tmp_path / "run")
     assert (manifest, again) == (finished.manifest, finished.result)
 

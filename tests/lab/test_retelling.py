@@ -22,13 +22,13 @@ from understudy.trace import Status, Trace
 from understudy.training.sft import SftConfig, read_traces
 
 NAME = re.compile(r"\b[A-Z][a-z]{5}\b")
-MISTAKES = Mistakes(wrong_tool=0.05, malformed=0.1, detour=0.3)
+MISTAKES = Mistakes(wrong_tool=0.05, malformed=0.1)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out: Path = tmp_path_factory.mktemp("retelling")
-    config = DemoConfig(seed=5, entities=600, trace_questions=250, mistakes=MISTAKES)
+    config = DemoConfig(seed=5, entities=600, trace_questions=250, mistakes=MISTAKES, parallel=0.3)
     synthesise(config, out, Universe(5, "train", config.entities), Reporter())
     return out / SYNTH
 

@@ -27,7 +27,7 @@ from understudy.llm.protocol import ChatRequest
 from understudy.rollout import Limits, rollout
 from understudy.schema import dumps
 from understudy.scoring import exact_match
-from understudy.task import Evidence, Task
+from understudy.task import Evidence, Kind, Task
 from understudy.tools.simulated import SimulatedTools
 from understudy.tools.toolbox import Toolbox
 from understudy.trace import ParseFault, Status, Stop, Trace, Turn
@@ -130,21 +130,34 @@ def called(trace: Trace) -> set[str]:
     return {call.name for call, _ in trace.calls()}
 
 
-async def test_a_rollout_looks_round_first_of_all_or_never(live: LiveTools, tasks: list[Task]) -> None:
-    traces = [await live_trace(live, task, ScriptedModel(0, Mistakes(detour=0.7))) for task in tasks[:200]]
-    habits = []
-    for trace in traces:
-        plan = parse(trace.question)
-        assert plan is not None
-        asked = [
-            (relation, *call.arguments.values()) for call, _ in trace.calls() if (relation := relation_named(call.name))
-        ]
-        needless = [number for number, (name, _) in enumerate(asked) if name not in plan.relations]
-        assert needless in ([], [0])
-        assert asked[0][1] == plan.paths[0].start
-        habits.append(bool(needless))
-    assert abs(statistics.mean(habits) - 0.7) < 0.1
-    assert share_right(tasks[:200], traces) >= 0.99
+@pytest.mark.parametrize("form", Form)
+async def test_look_ups_of_two_paths_are_made_at_once_as_often_as_told(
+    live: LiveTools, tasks: list[Task], form: Form
+) -> None:
+    some = [task for task in tasks if (plan := parse(task.question)) and len(plan.paths) == 2][:150]
+    turns = {}
+    for share in (0.0, 0.4, 1.0):
+        model = ScriptedModel(parallel=share)
+        traces = [await live_trace(live, task, model, form=form) for task in some]
+        assert share_right(some, traces) >= 0.99
+        made = [len(step.observations) for trace in traces for step in trace.steps[:1]]
+        assert abs(statistics.mean(count == 2 for count in made) - share) < 0.1
+        for task, trace in zip(some, traces, strict=True):
+            assert len([call for call, _ in trace.calls() if call.name != "calculator"]) == task.hops
+            assert len({call.id for call, _ in trace.calls()}) == len(trace.calls())
+        turns[share] = [len(trace.steps) for trace in traces]
+    saved = [one - other for one, other in zip(turns[0.0], turns[1.0], strict=True)]
+    assert saved == [(task.hops or 0) // 2 for task in some]
+
+
+async def test_what_was_told_at_once_is_read_aloud_at_once(live: LiveTools, tasks: list[Task]) -> None:
+    for task in [task for task in tasks if task.kind is Kind.COMPARISON][:30]:
+        trace = await live_trace(live, task, ScriptedModel(parallel=1.0))
+        after = trace.steps[1].turn
+        assert isinstance(after, Turn)
+        told = [f"{hop.title}'s" for hop in task.evidence.hops] + [hop.answer for hop in task.evidence.hops]
+        assert after.thought.count(" is ") == 2
+        assert all(value in after.thought.replace(",", "") for value in told)
 
 
 async def test_wrong_answers_and_premature_stops(live: LiveTools, tasks: list[Task]) -> None:

@@ -192,6 +192,7 @@ def make_report(hostile: bool = False, full: bool = False) -> Report:
             stage: Behaviour(
                 answered=share(answered),
                 well_formed=share(formed),
+                turns=mean([generator.choice((calls, calls + 1)) for _ in range(N)], 7),
                 calls=mean([generator.choice((calls, calls, calls + 1)) for _ in range(N)], 7),
                 invalid_calls=share(invalid, 900 if stage is not Stage.BASE else 0),
             )

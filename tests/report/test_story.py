@@ -37,12 +37,12 @@ def test_bad_news(report):
     assert "above chance" not in story.blind(report)
 
 
-def test_grpo_is_told_with_the_calls_that_it_saved(report):
-    before, after = (report.behaviour[stage].calls for stage in (Stage.SFT, Stage.GRPO))
+def test_grpo_is_told_with_the_turns_that_it_saved(report):
+    before, after = (report.behaviour[stage].turns for stage in (Stage.SFT, Stage.GRPO))
     said = story.learned(report, Stage.GRPO)
     assert said.startswith(f"{report.gained} questions turned right, {report.lost} turned wrong; ")
-    assert said.endswith(f"{after.value:.2f} calls a question, {before.value:.2f} before")
-    assert "calls" not in story.learned(report.model_copy(update={"behaviour": {}}), Stage.GRPO)
+    assert said.endswith(f"{after.value:.2f} turns a question, {before.value:.2f} before")
+    assert "turns" not in story.learned(report.model_copy(update={"behaviour": {}}), Stage.GRPO)
 
 
 def test_a_no_op_that_scores_raises_an_alarm(report):

@@ -111,7 +111,7 @@ class DemoConfig(Config):
     trace_kinds: tuple[Kind, ...] = tuple(Kind)
     """Kinds of question that traces cover; GRPO and the test cover all."""
 
-    trace_hops: tuple[int, ...] = (2, 2, 2, 2, 3, 4)
+    trace_hops: tuple[int, ...] = (2, 3, 4)
     """Numbers of look-ups that traces cover, by share; the test has all alike."""
 
     train_questions: int = Field(default=272, gt=0)
@@ -127,17 +127,20 @@ class DemoConfig(Config):
     """Of sampling in every evaluation; 0 takes the most probable token."""
 
     mistakes: Mistakes = Mistakes(
-        wrong_tool=0.02, malformed=0.04, misspelt=0.02, detour=0.75, premature=0.01, wrong_answer=0.02,
+        wrong_tool=0.02, malformed=0.04, misspelt=0.02, premature=0.01, wrong_answer=0.02,
         broken_result=0.02, wrong_fact=0.01,
     )  # fmt: skip
-    """How often the scripted teacher errs in synthesis, so that the audit has work to do; and how often it looks at
-    what nobody needs, for which synthesis has turns to spare and ``limits`` have not."""
+    """How often the scripted teacher errs in synthesis, so that the audit has work to do."""
+
+    parallel: float = Field(default=0.25, ge=0, le=1)
+    """Of the turns of synthesis that could make two look-ups at once, the share that does. It has turns to spare."""
 
     synthesis: SynthesisSettings = SynthesisSettings()
     """Limits and audit of synthesis (its seed is the demo's)."""
 
-    limits: Limits = Limits(max_turns=5, max_tokens=400)
-    """Of rollouts in training and evaluation: as many calls as the longest questions need, and no more."""
+    limits: Limits = Limits(max_turns=4, max_tokens=400)
+    """Of rollouts in training and evaluation: four look-ups that build on each other, and no more. With something to
+    work out behind them, two of four have to be made at once."""
 
     sft: SftShape = SftShape()
     """Stage 1."""

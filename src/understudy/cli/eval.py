@@ -113,7 +113,8 @@ def show_result(finished: Evaluation) -> None:
     stops = ", ".join(f"{stop} {count}" for stop, count in result.stops.items())
     typer.echo(f"scorer {result.rule} · {stops}")
     typer.echo(
-        f"calls per question {result.calls.value:.2f} · invalid {result.invalid_calls.value:.1%} · "
+        f"calls per question {result.calls.value:.2f}, in {result.turns.value:.2f} turns · "
+        f"invalid {result.invalid_calls.value:.1%} · "
         f"tokens {result.tokens} sampled, {result.prompted} read · cost {result.cost:g} · "
         f"seconds per question {result.latency.p50:.2f} (median), {result.latency.p95:.2f} (p95)"
     )

@@ -82,7 +82,7 @@ def synthesise(config: DemoConfig, out: Path, universe: Universe, reporter: Repo
     """Traces by the scripted teacher, mistakes included, and the audit."""
     settings = config.synthesis.model_copy(update={"seed": config.seed})
     tasks = make_tasks(universe, config.trace_questions, config.seed, config.trace_kinds, config.trace_hops)
-    who = AgentTeacher.on(ScriptedModel(config.seed, config.mistakes))
+    who = AgentTeacher.on(ScriptedModel(config.seed, config.mistakes, config.parallel))
     with RunFolder(out / SYNTH) as folder, reporter.stage("synthesis", len(tasks)) as stage:
         folder.start(settings.model_dump(mode="json"), resume=True)
 

@@ -27,9 +27,9 @@ class Record(Noun):
     """One question as it was answered: a line of ``records.jsonl``.
 
     ``key`` identifies everything that determines the record; a run resumes only from records with its own keys.
-    ``tokens`` are those sampled by the policy, ``prompted`` those it read. ``calls`` counts calls that were answered,
-    ``invalid_calls`` those among them that broke a contract, ``faults`` malformed turns. ``flaws`` are those of
-    consistency and format, by term of the reward, each with its turn (from 0).
+    ``tokens`` are those sampled by the policy, ``prompted`` those it read. ``turns`` counts all of them, the answer's
+    included, ``calls`` those that were answered, ``invalid_calls`` those among them that broke a contract, ``faults``
+    malformed turns. ``flaws`` are those of consistency and format, by term of the reward, each with its turn (from 0).
     """
 
     key: str
@@ -41,6 +41,7 @@ class Record(Noun):
     prediction: str | None
     em: bool
     f1: float
+    turns: int
     calls: int
     invalid_calls: int
     faults: int
@@ -69,6 +70,7 @@ def record(task: Task, trace: Trace, rule: Rule, key: str, keep_trace: bool) -> 
         prediction=prediction,
         em=prediction is not None and exact_match(prediction, task.answers, rule),
         f1=0.0 if prediction is None else f1(prediction, task.answers, rule),
+        turns=len(trace.steps),
         calls=len(statuses),
         invalid_calls=statuses.count(Status.INVALID_CALL),
         faults=sum(isinstance(step.turn, ParseFault) for step in trace.steps),
@@ -93,10 +95,9 @@ class Latency(Noun):
 class Result(Noun):
     """One policy on one set of questions with one source of tools.
 
-    ``em`` and the breakdowns carry Wilson intervals, ``f1`` and ``calls`` (per question) bootstrap intervals.
-    ``invalid_calls`` is the share among all calls. ``seconds`` is the mean per question; ``tokens`` (sampled),
-    ``prompted`` (read) and ``cost`` are totals of the policy. ``simulator_failures`` names the questions that were lost
-    to a simulator; they count as wrong in ``em``.
+    ``em`` and the breakdowns carry Wilson intervals; ``f1``, ``turns`` and ``calls``, which are per question, bootstrap
+    intervals. ``invalid_calls`` is the share among all calls. ``seconds`` is the mean per question; ``tokens``
+    (sampled), X to a simulator; they count as wrong in ``em``.
     """
 
     policy: str
@@ -108,6 +109,7 @@ class Result(Noun):
     f1: Metric
     by_kind: dict[Kind, Metric]
     by_hops: dict[int, Metric]
+    turns: Metric
     calls: Metric
     invalid_calls: Metric
     stops: dict[Stop, int]
@@ -142,6 +144,7 @@ def summarise(records: Sequence[Record], *, policy: str, tools: str, facts: str,
         f1=mean([record.f1 for record in ordered], seed),
         by_kind=_em_by(ordered, "kind"),
         by_hops=_em_by(ordered, "hops"),
+        turns=mean([record.turns for record in ordered], seed),
         calls=mean([record.calls for record in ordered], seed),
         invalid_calls=proportion(
             sum(record.invalid_calls for record in ordered), sum(record.calls for record in ordered)

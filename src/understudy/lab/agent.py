@@ -1,8 +1,12 @@
-"""The scripted teacher as AutoAgent: one look-up per turn along the plan of the question, then the answer."""
+"""The scripted teacher as AutoAgent: look-ups along the plan of the question, then the answer.
+
+It makes one look-up per turn or, as often as it is told to, one on each path at once.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -42,24 +46,31 @@ class _Move:
     argument: str = ""
     answer: str = ""
     flaw: Flaw | None = None
+    beside: _Move | None = None
+    """Another call of the same turn."""
 
 
-def reply(seen: Conversation, mistakes: Mistakes, rng: random.Random) -> Message:
+def reply(seen: Conversation, mistakes: Mistakes, parallel: float, rng: random.Random) -> Message:
     """The agent's next message, native or ReAct as the conversation is.
 
     Args:
         seen: the conversation so far.
         mistakes: how often to err.
-        rng: of mistakes and guesses; seeded by the turn.
+        parallel: of the turns that could make two look-ups, the share that does.
+        rng: of mistakes, guesses and these turns; seeded by the turn.
     """
     plan = parse(seen.question)
-    move = _Agent(seen, plan, mistakes, rng).move() if plan else _Move("I can't read this question.", answer=UNKNOWN)
+    move = (
+        _Agent(seen, plan, mistakes, parallel, rng).move()
+        if plan
+        else _Move("I can't read this question.", answer=UNKNOWN)
+    )
     return _react_message(move) if seen.react else _native_message(move, seen.turn)
 
 
 class _Agent:
-    def __init__(self, seen: Conversation, plan: Plan, mistakes: Mistakes, rng: random.Random) -> None:
-        self._plan, self._mistakes, self._rng, self._turn = plan, mistakes, rng, seen.turn
+    def __init__(self, seen: Conversation, plan: Plan, mistakes: Mistakes, parallel: float, rng: random.Random) -> None:
+        self._plan, self._mistakes, self._parallel, self._rng = plan, mistakes, parallel, rng
         self._lookups = [tool for tool in seen.tools if not (tool.searches or tool.calculates)]
         self._search = next((tool for tool in seen.tools if tool.searches), None)
         self._calculator = next((tool for tool in seen.tools if tool.calculates), None)
@@ -68,10 +79,11 @@ class _Agent:
         tools = {tool.name: tool for tool in seen.tools}
         for made in seen.made:
             self._known.learn(made, tools.get(made.name))
-        self._told = self._just_told(seen.made[-1], tools.get(seen.made[-1].name)) if seen.made else None
+        last = [made for made in seen.made if made.turn == seen.made[-1].turn]
+        self._told = [self._told_by(made, tools.get(made.name)) for made in last]
 
-    def _just_told(self, made: Made, tool: Offered | None) -> tuple[str, str] | None:
-        """Relation and subject (case-folded) of what the last look-up told, if it was needed."""
+    def _told_by(self, made: Made, tool: Offered | None) -> tuple[str, str] | None:
+        """Relation and subject (case-folded) of what a look-up told, if it was needed."""
         if tool is None or tool.searches or tool.named[:1] == () or tool.named[0] not in self._plan.relations:
             return None
         fact = tool.named[0], str(made.arguments.get(tool.parameter, "")).casefold()
@@ -79,10 +91,10 @@ class _Agent:
 
     def move(self) -> _Move:
         ends = []
-        for path in self._plan.paths:
+        for number, path in enumerate(self._plan.paths):
             end = self._walk(path)
             if isinstance(end, _Move):
-                return end
+                return self._look_up(end, self._plan.paths[number + 1 :])
             if end is None:
                 return _Move("The tools have no record of it.", answer=self._guess())
             ends.append(end)
@@ -109,7 +121,7 @@ class _Agent:
         """Where one path stands. Where the answer is a start, it is kept, behind the value that will tell of it."""
         *before, here = self._names(path)
         done, read = len(before), ""
-        if done and (path.relations[done - 1], before[-1].casefold()) == self._told:
+        if done and (path.relations[done - 1], before[-1].casefold()) in self._told:
             read = f"{before[-1]}'s {relations()[path.relations[done - 1]].noun} is "
         left = [relations()[name].noun for name in path.relations[done:]]
         named = read and left and before[-1] == path.start  # the sentence read aloud begins with it
@@ -136,28 +148,22 @@ class _Agent:
         tool = next((tool for tool in self._lookups if tool.named[:1] == (relation,)), None)
         tool = tool or next((tool for tool in self._lookups if relation in (*tool.named, *tool.described)), None)
         if tool is not None and (relation, here.casefold()) not in self._known.values:
-            return self._detour(relation, here) or self._err(_Move(self._state(), tool, here))
+            return _Move(self._state(), tool, here)
         noun = relations()[relation].noun
         query = f"{noun} of {here}"
         if self._search is not None and query not in self._known.searched:
             return _Move(f"I search for the {noun}.", self._search, query)
         return None
 
-    def _detour(self, relation: str, here: str) -> _Move | None:
-        """First of all, now and then, something else about the same thing, which nobody needs."""
-        if self._turn > 0:
-            return None
-        kinds, needed = set(relations()[relation].of), self._plan.relations
-        others = [
-            tool
-            for tool in self._lookups
-            if tool.named and tool.named[0] not in needed and kinds & set(relations()[tool.named[0]].of)
-        ]
-        if not others or self._rng.random() >= self._mistakes.detour:
-            return None
-        tool = self._rng.choice(others)
-        state = self._state()
-        return _Move(f"{state}{'' if state.endswith('?') else '.'} And {relations()[tool.named[0]].noun}", tool, here)
+    def _look_up(self, move: _Move, later: Sequence[Path]) -> _Move:
+        """The look-up or a mistake in its place, now and then with the next one of another path."""
+        if move.tool is self._search:
+            return move
+        for path in later:
+            other = self._walk(path)
+            if isinstance(other, _Move) and other.tool is not self._search and self._rng.random() < self._parallel:
+                move = replace(move, beside=other)
+        return self._err(move)
 
     def _compute(self, ends: list[str]) -> _Move:
         numbers = [found.group().replace(",", "") for end in ends if (found := NUMBER.search(end))]
@@ -232,24 +238,29 @@ def _goal(plan: Plan) -> list[str]:
     return [GOALS[plan.op]] if plan.op in GOALS else []
 
 
-def _call(move: _Move, tool: Offered, turn: int) -> Call:
+def _calls(move: _Move, turn: int) -> tuple[Call, ...]:
+    moves = [move] if move.beside is None else [move, move.beside]
+    return tuple(_call(move, move.tool, turn, at) for at, move in enumerate(moves) if move.tool is not None)
+
+
+def _call(move: _Move, tool: Offered, turn: int, at: int) -> Call:
     name = f"{tool.name}_" if move.flaw is Flaw.TOOL else tool.name
     parameter = f"{tool.parameter}_" if move.flaw is Flaw.PARAMETER else tool.parameter
-    return Call(id=call_id(turn, 0), name=name, arguments={parameter: move.argument})
+    return Call(id=call_id(turn, at), name=name, arguments={parameter: move.argument})
 
 
 def _native_message(move: _Move, turn: int) -> Message:
     if move.tool is None:
         return turn_message(Turn(thought=move.thought, answer=move.answer))
-    message = turn_message(Turn(thought=move.thought, calls=(_call(move, move.tool, turn),)))
-    function = message["tool_calls"][0]["function"]
-    text = dumps(function["arguments"])
-    function["arguments"] = text[:-2] if move.flaw is Flaw.JSON else text
+    message = turn_message(Turn(thought=move.thought, calls=_calls(move, turn)))
+    for call in message["tool_calls"]:
+        text = dumps(call["function"]["arguments"])
+        call["function"]["arguments"] = text[:-2] if move.flaw is Flaw.JSON else text
     return message
 
 
 def _react_message(move: _Move) -> Message:
     if move.tool is None:
         return {"role": "assistant", "content": write_react(Turn(thought=move.thought, answer=move.answer))}
-    text = write_react(Turn(thought=move.thought, calls=(_call(move, move.tool, 0),)))
+    text = write_react(Turn(thought=move.thought, calls=_calls(move, 0)))
     return {"role": "assistant", "content": text[:-2] if move.flaw is Flaw.JSON else text}

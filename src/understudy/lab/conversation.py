@@ -51,8 +51,9 @@ class Offered:
 
 @dataclass(frozen=True)
 class Made:
-    """A call that was made, and the content of its result (None for a call that never ran)."""
+    """A call that was made in some turn, and the content of its result (None for a call that never ran)."""
 
+    turn: int
     name: str
     arguments: dict[str, Any]
     result: Any
@@ -84,23 +85,23 @@ def _native_calls(messages: Sequence[Message]) -> Iterator[Made]:
     results = {
         message.get("tool_call_id"): _loads(_content(message)) for message in messages if message.get("role") == "tool"
     }
-    for message in messages:
-        for call in message.get("tool_calls") or () if message.get("role") == "assistant" else ():
+    said = [message for message in messages if message.get("role") == "assistant"]
+    for turn, message in enumerate(said):
+        for call in message.get("tool_calls") or ():
             function = call.get("function") or {}
             arguments = function.get("arguments")
             arguments = _loads(arguments) if isinstance(arguments, str) else arguments
-            yield Made(
-                str(function.get("name")), arguments if isinstance(arguments, dict) else {}, results.get(call.get("id"))
-            )
+            arguments = arguments if isinstance(arguments, dict) else {}
+            yield Made(turn, str(function.get("name")), arguments, results.get(call.get("id")))
 
 
 def _react_calls(messages: Sequence[Message]) -> Iterator[Made]:
-    for said, answered in zip(messages[1::2], messages[2::2], strict=False):
+    for number, (said, answered) in enumerate(zip(messages[1::2], messages[2::2], strict=False)):
         turn = parse_react(_content(said))
         if isinstance(turn, Turn):
             lines = [line for line in _content(answered).splitlines() if line.startswith(_OBSERVATION)]
             for call, line in zip(turn.calls, lines, strict=False):
-                yield Made(call.name, call.arguments, _loads(line.removeprefix(_OBSERVATION)))
+                yield Made(number, call.name, call.arguments, _loads(line.removeprefix(_OBSERVATION)))
 
 
 @lru_cache(maxsize=4096)

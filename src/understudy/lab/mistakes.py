@@ -19,8 +19,8 @@ _TURNED = str.maketrans("aeiouAEIOU", "eiouaEIOUA")
 class Mistakes(Config):
     """How often the scripted teacher errs, as probabilities. At most one mistake is made per reply.
 
-    The first three and ``premature`` are per look-up that the agent is about to make, ``detour`` is per rollout,
-    ``wrong_answer`` per answer, the last two per request to the ToolActor.
+    The first four are per turn of look-ups that the agent is about to make, ``wrong_answer`` per answer, the last two
+    per request to the ToolActor.
     """
 
     wrong_tool: Rate = 0.0
@@ -31,9 +31,6 @@ class Mistakes(Config):
 
     misspelt: Rate = 0.0
     """Two letters of the argument change places, so that nothing is found; the name is then written rightly."""
-
-    detour: Rate = 0.0
-    """Look round: begin by asking another tool about what the question names, for something that nobody needs."""
 
     premature: Rate = 0.0
     """Answer with what is known so far."""

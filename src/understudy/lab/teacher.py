@@ -40,14 +40,17 @@ class ScriptedModel:
     Args:
         seed: of its inventions and mistakes.
         mistakes: how often it errs; by default never.
+        parallel: as AutoAgent, of the turns that could make two look-ups, the share that does.
         corrupt: as ToolActor, the share of facts it answers wrongly: always the same facts, always in the same way.
             (A ToolActor agent that knows the facts refuses such results where it can tell. To corrupt a simulator
             past its own checks, build the world from ``mistakes.corrupted`` facts.)
     """
 
-    def __init__(self, seed: int = 0, mistakes: Mistakes | None = None, corrupt: float = 0.0) -> None:
+    def __init__(
+        self, seed: int = 0, mistakes: Mistakes | None = None, parallel: float = 0.0, corrupt: float = 0.0
+    ) -> None:
         self.name = "scripted-lab"
-        self._seed, self._mistakes, self._corrupt = seed, mistakes or Mistakes(), corrupt
+        self._seed, self._mistakes, self._parallel, self._corrupt = seed, mistakes or Mistakes(), parallel, corrupt
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """Answer as the agent whose prompt this is.
@@ -73,7 +76,7 @@ class ScriptedModel:
     def _play(self, role: str, request: ChatRequest) -> Message:
         if role == AUTOAGENT:
             seen = read_conversation(request)
-            return act(seen, self._mistakes, self._rng(request, seen.question, seen.turn))
+            return act(seen, self._mistakes, self._parallel, self._rng(request, seen.question, seen.turn))
         if role not in ROLES:
             raise ModelError(f"{self.name} plays {', '.join(ROLES)} (said by the system message), not {role[:60]!r}")
         payload = orjson.loads(_content(request.messages[-1]))

@@ -110,6 +110,7 @@ def _behaviour(result: Result) -> Behaviour:
     return Behaviour(
         answered=proportion(result.stops.get(Stop.ANSWERED, 0), total),
         well_formed=proportion(sum(record.faults == 0 for record in result.records), total),
+        turns=result.turns,
         calls=result.calls,
         invalid_calls=result.invalid_calls,
     )

@@ -68,11 +68,12 @@ class Behaviour(Noun):
     """How a stage acts with simulated tools, whether or not the answer is right.
 
     ``answered``: share of questions that got an answer; ``well_formed``: share whose every turn keeps the grammar;
-    ``calls``: per question; ``invalid_calls``: share of the calls that broke a contract.
+    ``turns`` and ``calls``: per question; ``invalid_calls``: share of the calls that broke a contract.
     """
 
     answered: Metric
     well_formed: Metric
+    turns: Metric
     calls: Metric
     invalid_calls: Metric
 

@@ -60,7 +60,7 @@ def learned(report: Report, stage: Stage) -> str:
         turned = f"{report.gained} questions turned right, {report.lost} turned wrong"
         if behaviour is None or before is None:
             return turned
-        return f"{turned}; {decimal(behaviour.calls.value)} calls a question, {decimal(before.calls.value)} before"
+        return f"{turned}; {decimal(behaviour.turns.value)} turns a question, {decimal(before.turns.value)} before"
     if behaviour is None:
         return ""
     answered = f"answers {percent(behaviour.answered.value)} of questions"
