@@ -133,7 +133,7 @@ class DemoConfig(Config):
     """How often the scripted teacher errs in synthesis, so that the audit has work to do."""
 
     parallel: float = Field(default=0.25, ge=0, le=1)
-    """Of the turns of synthesis that could make two look-ups at once, the share that does. It has turns to spare."""
+    """Of the teacher's turns that could make two look-ups at once, the share that does."""
 
     synthesis: SynthesisSettings = SynthesisSettings()
     """Limits and audit of synthesis (its seed is the demo's)."""
