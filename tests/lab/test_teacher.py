@@ -148,6 +148,7 @@ async def test_look_ups_of_two_paths_are_made_at_once_as_often_as_told(
         turns[share] = [len(trace.steps) for trace in traces]
     saved = [one - other for one, other in zip(turns[0.0], turns[1.0], strict=True)]
     assert saved == [(task.hops or 0) // 2 for task in some]
+    assert all(count in either for count, *either in zip(turns[0.4], turns[0.0], turns[1.0], strict=True))
 
 
 async def test_what_was_told_at_once_is_read_aloud_at_once(live: LiveTools, tasks: list[Task]) -> None:

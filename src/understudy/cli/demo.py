@@ -132,8 +132,8 @@ class DemoConfig(Config):
     )  # fmt: skip
     """How often the scripted teacher errs in synthesis, so that the audit has work to do."""
 
-    parallel: float = Field(default=0.25, ge=0, le=1)
-    """Of the teacher's turns that could make two look-ups at once, the share that does."""
+    parallel: float = Field(default=0.4, ge=0, le=1)
+    """Of the questions about two things, the share whose look-ups the teacher makes at once, two a turn."""
 
     synthesis: SynthesisSettings = SynthesisSettings()
     """Limits and audit of synthesis (its seed is the demo's)."""

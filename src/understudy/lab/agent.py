@@ -1,6 +1,6 @@
 """The scripted teacher as AutoAgent: look-ups along the plan of the question, then the answer.
 
-It makes one look-up per turn or, as often as it is told to, one on each path at once.
+It makes one look-up per turn or, where it is told to, one on each path at once.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ class _Move:
     """Another call of the same turn."""
 
 
-def reply(seen: Conversation, mistakes: Mistakes, parallel: float, rng: random.Random) -> Message:
+def reply(seen: Conversation, mistakes: Mistakes, at_once: bool, rng: random.Random) -> Message:
     """The agent's next message, native or ReAct as the conversation is.
 
     Args:
         seen: the conversation so far.
         mistakes: how often to err.
-        parallel: of the turns that could make two look-ups, the share that does.
-        rng: of mistakes, guesses and these turns; seeded by the turn.
+        at_once: whether turns that could make two look-ups do.
+        rng: of mistakes and guesses; seeded by the turn.
     """
     plan = parse(seen.question)
     move = (
-        _Agent(seen, plan, mistakes, parallel, rng).move()
+        _Agent(seen, plan, mistakes, at_once, rng).move()
         if plan
         else _Move("I can't read this question.", answer=UNKNOWN)
     )
@@ -69,8 +69,8 @@ def reply(seen: Conversation, mistakes: Mistakes, parallel: float, rng: random.R
 
 
 class _Agent:
-    def __init__(self, seen: Conversation, plan: Plan, mistakes: Mistakes, parallel: float, rng: random.Random) -> None:
-        self._plan, self._mistakes, self._parallel, self._rng = plan, mistakes, parallel, rng
+    def __init__(self, seen: Conversation, plan: Plan, mistakes: Mistakes, at_once: bool, rng: random.Random) -> None:
+        self._plan, self._mistakes, self._at_once, self._rng = plan, mistakes, at_once, rng
         self._lookups = [tool for tool in seen.tools if not (tool.searches or tool.calculates)]
         self._search = next((tool for tool in seen.tools if tool.searches), None)
         self._calculator = next((tool for tool in seen.tools if tool.calculates), None)
@@ -156,12 +156,12 @@ class _Agent:
         return None
 
     def _look_up(self, move: _Move, later: Sequence[Path]) -> _Move:
-        """The look-up or a mistake in its place, now and then with the next one of another path."""
+        """The look-up or a mistake in its place; at once, with the next one of another path."""
         if move.tool is self._search:
             return move
-        for path in later:
+        for path in later if self._at_once else ():
             other = self._walk(path)
-            if isinstance(other, _Move) and other.tool is not self._search and self._rng.random() < self._parallel:
+            if isinstance(other, _Move) and other.tool is not self._search:
                 move = replace(move, beside=other)
         return self._err(move)
 

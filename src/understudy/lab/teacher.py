@@ -40,7 +40,8 @@ class ScriptedModel:
     Args:
         seed: of its inventions and mistakes.
         mistakes: how often it errs; by default never.
-        parallel: as AutoAgent, of the turns that could make two look-ups, the share that does.
+        parallel: as AutoAgent, of the questions about two things, the share whose look-ups it makes at once, two
+            a turn.
         corrupt: as ToolActor, the share of facts it answers wrongly: always the same facts, always in the same way.
             (A ToolActor agent that knows the facts refuses such results where it can tell. To corrupt a simulator
             past its own checks, build the world from ``mistakes.corrupted`` facts.)
@@ -76,7 +77,8 @@ class ScriptedModel:
     def _play(self, role: str, request: ChatRequest) -> Message:
         if role == AUTOAGENT:
             seen = read_conversation(request)
-            return act(seen, self._mistakes, self._parallel, self._rng(request, seen.question, seen.turn))
+            at_once = random.Random(derive_seed("at once", self._seed, seen.question)).random() < self._parallel
+            return act(seen, self._mistakes, at_once, self._rng(request, seen.question, seen.turn))
         if role not in ROLES:
             raise ModelError(f"{self.name} plays {', '.join(ROLES)} (said by the system message), not {role[:60]!r}")
         payload = orjson.loads(_content(request.messages[-1]))
