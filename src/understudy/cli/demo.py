@@ -132,7 +132,7 @@ class DemoConfig(Config):
     )  # fmt: skip
     """How often the scripted teacher errs in synthesis, so that the audit has work to do."""
 
-    parallel: float = Field(default=0.4, ge=0, le=1)
+    parallel: float = Field(default=0.3, ge=0, le=1)
     """Of the questions about two things, the share whose look-ups the teacher makes at once, two a turn."""
 
     synthesis: SynthesisSettings = SynthesisSettings()
