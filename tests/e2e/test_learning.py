@@ -31,7 +31,7 @@ from understudy.training.run import MODEL
 CONFIG = DemoConfig(
     seed=3, processes=1, entities=1200, trace_questions=800, trace_kinds=(Kind.COMPARISON,), trace_hops=(2,),
     mistakes=Mistakes(), parallel=0.35, limits=Limits(max_turns=2, max_tokens=200),
-    sft=SftShape(epochs=2), grpo=GrpoShape(steps=12, prompts=8, generations=8, minibatches=2, save_every=8),
+    sft=SftShape(epochs=2), grpo=GrpoShape(lr=5e-4, steps=12, prompts=8, generations=8, minibatches=2, save_every=8),
 )  # fmt: skip
 """Two look-ups and the calculator, in two turns: the look-ups have to be made at once, as a third of the traces do."""
 ASKED = 96

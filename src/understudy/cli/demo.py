@@ -61,7 +61,7 @@ class GrpoShape(Config):
     optimizer: Literal["adamw", "muon"] = "muon"
     """As in ``grpo``'s own settings."""
 
-    lr: float = Field(default=5e-4, gt=0)
+    lr: float = Field(default=2e-4, gt=0)
     """Learning rate."""
 
     steps: int = Field(default=17, gt=0)
