@@ -77,7 +77,7 @@ class ScriptedModel:
     def _play(self, role: str, request: ChatRequest) -> Message:
         if role == AUTOAGENT:
             seen = read_conversation(request)
-            # Not of the request's seed, which every turn has of its own: a rollout keeps to it.
+            # Drawn from the question alone: the request's seed differs by turn, and a rollout keeps to one way.
             at_once = random.Random(derive_seed("at once", self._seed, seen.question)).random() < self._parallel
             return act(seen, self._mistakes, at_once, self._rng(request, seen.question, seen.turn))
         if role not in ROLES:
